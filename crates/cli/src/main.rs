@@ -1,0 +1,2 @@
+//! The kinwall command line.
+fn main() {}

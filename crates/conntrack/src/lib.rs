@@ -1,0 +1,1 @@
+//! What is known about connections: trackers, tables, expectations.

@@ -1,0 +1,1 @@
+//! Where connection tracking, helpers and rules meet: the path of a packet.

@@ -1,0 +1,1 @@
+//! Payload in, proposed expectations out: one file per helper.

@@ -1,0 +1,1 @@
+//! Asks the real Linux kernel: namespaces, probes, answers per packet.

@@ -1,0 +1,1 @@
+//! Captures through the engine; the clock is the capture's.

@@ -1,0 +1,1 @@
+//! The iptables language, both ways, and what it means.

@@ -1,0 +1,1 @@
+//! Bytes to headers: checked views, one pass, and back.
