@@ -208,7 +208,8 @@ impl Reader<'_> {
         header: Range<usize>,
         table: &DeTable<'_>,
     ) -> Option<StaticRoute> {
-        let (mut destination, mut kind, mut interfaces) = (None, RouteKind::Unicast, Vec::new());
+        let (mut destination, mut kind, mut interfaces) =
+            (None, Some(RouteKind::Unicast), Vec::new());
         self.spans.insert(Place::Route(i), header.clone());
         let mut named = false;
         for (key, node) in table {
@@ -228,8 +229,8 @@ impl Reader<'_> {
             let help = Some("add `destination = \"10.9.0.0/16\"`".to_owned());
             self.problem(header, "the route has no destination", help);
         }
-        // An unreadable destination is reported; the route is left out.
-        destination.map(|destination| StaticRoute { destination, kind, interfaces })
+        // What could not be read is reported already; the route is left out.
+        Some(StaticRoute { destination: destination?, kind: kind?, interfaces })
     }
 
     fn destination(&mut self, node: &Node<'_>) -> Option<IpNet> {
@@ -247,14 +248,14 @@ impl Reader<'_> {
         }
     }
 
-    fn kind(&mut self, node: &Node<'_>) -> RouteKind {
+    fn kind(&mut self, node: &Node<'_>) -> Option<RouteKind> {
         let kind = node.get_ref().as_str().and_then(RouteKind::from_name);
         if kind.is_none() {
             let names: Vec<&str> = RouteKind::ALL.into_iter().map(RouteKind::name).collect();
             let help = Some(format!("one of {}", names.join(", ")));
             self.problem(node.span(), "this is no kind of route", help);
         }
-        kind.unwrap_or_default()
+        kind
     }
 
     fn names(&mut self, node: &Node<'_>, i: usize) -> Vec<InterfaceName> {
