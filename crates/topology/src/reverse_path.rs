@@ -75,6 +75,8 @@ impl Topology {
                 RouteKind::Local => options.accept_local,
                 // Every interface has fe80::/64, whatever a default route says.
                 RouteKind::Unicast if is_link_scope(src) => true,
+                // Any other link-local source must be on the input interface even so.
+                RouteKind::Unicast if src.is_unicast_link_local() => self.is_on(found, input),
                 RouteKind::Unicast => options.loose || self.is_on(found, input),
                 _ => false,
             },

@@ -190,9 +190,26 @@ fn rpfilter_matches_what_came_the_right_way() {
         ("::", "ff02::1", "in0", [true; 4]),
         ("fe80::77", "ff02::1", "in0", [true; 4]),
         ("fe80::2", "ff02::1", "up", [false, false, true, true]),
+        ("fe80:1::77", "ff02::1", "in0", [false; 4]),
     ];
-    let topology = without_default();
-    for (src, dst, input, expected) in rows {
+    check_rpfilter(&without_default(), &rows);
+    // The match asks the tables only: what no prefix holds lives behind the default route,
+    // whatever kind of address it is.
+    let rows = [
+        ("224.1.1.1", "8.8.8.8", "up", [true; 4]),
+        ("255.255.255.255", "8.8.8.8", "up", [true; 4]),
+        ("0.0.0.0", "10.1.0.1", "up", [true; 4]),
+        ("240.0.0.1", "8.8.8.8", "up", [true; 4]),
+        ("224.1.1.1", "8.8.8.8", "in0", [false, true, false, true]),
+        ("10.1.0.255", "8.8.8.8", "up", [false; 4]),
+        ("fe80:1::77", "ff02::1", "up", [true; 4]),
+        ("fe80:1::77", "ff02::1", "in0", [false; 4]),
+    ];
+    check_rpfilter(&gateway(&[]), &rows);
+}
+
+fn check_rpfilter(topology: &Topology, rows: &[(&str, &str, &str, [bool; 4])]) {
+    for &(src, dst, input, expected) in rows {
         for (at, expected) in expected.into_iter().enumerate() {
             let options = RpfilterOptions { loose: at & 1 != 0, accept_local: at & 2 != 0 };
             let passed = topology.rpfilter(ip(src), ip(dst), Some(name(input)), options);
