@@ -1,0 +1,256 @@
+//! What is remembered of a TCP connection: packed for the table, unpacked for the work.
+
+use super::options::Offer;
+use super::segment::Class;
+use kinwall_terms::Direction;
+
+/// The state of a TCP connection as the tracker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TcpState {
+    /// A SYN was seen.
+    SynSent,
+    /// A SYN and its SYN+ACK were seen.
+    SynRecv,
+    /// Open.
+    Established,
+    /// One end sent a FIN.
+    FinWait,
+    /// The FIN was acknowledged.
+    CloseWait,
+    /// Both ends sent a FIN.
+    LastAck,
+    /// Both FINs were acknowledged.
+    TimeWait,
+    /// A RST was seen.
+    Close,
+    /// Both ends sent a SYN.
+    SynSent2,
+}
+
+impl TcpState {
+    /// The name as `conntrack -L` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpState::SynSent => "SYN_SENT",
+            TcpState::SynRecv => "SYN_RECV",
+            TcpState::Established => "ESTABLISHED",
+            TcpState::FinWait => "FIN_WAIT",
+            TcpState::CloseWait => "CLOSE_WAIT",
+            TcpState::LastAck => "LAST_ACK",
+            TcpState::TimeWait => "TIME_WAIT",
+            TcpState::Close => "CLOSE",
+            TcpState::SynSent2 => "SYN_SENT2",
+        }
+    }
+
+    /// Whether one end has finished, or a RST was seen.
+    pub fn is_closing(self) -> bool {
+        match self {
+            TcpState::FinWait
+            | TcpState::CloseWait
+            | TcpState::LastAck
+            | TcpState::TimeWait
+            | TcpState::Close => true,
+            TcpState::SynSent | TcpState::SynRecv | TcpState::Established | TcpState::SynSent2 => {
+                false
+            }
+        }
+    }
+}
+
+bitflags::bitflags! {
+    /// Facts about one end, with the bit numbers ctnetlink shows.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct Traits: u8 {
+        /// It offered window scaling.
+        const SCALES = 1 << 0;
+        /// It permitted SACK.
+        const SACK = 1 << 1;
+        /// It sent the first FIN.
+        const CLOSES = 1 << 2;
+        /// Its segments may lie outside the window: the connection was picked up.
+        const LIBERAL = 1 << 3;
+        /// It sent data that was not acknowledged yet.
+        const UNACKNOWLEDGED = 1 << 4;
+        /// Its highest acknowledgement is known.
+        const HAS_ACK = 1 << 5;
+        /// Of the ignored SYN only: an ACK that answers it is no ACK of the last FIN.
+        const CHALLENGE_EXPECTED = 1 << 6;
+        /// Of the last segments only: both ends have sent a SYN.
+        const SIMULTANEOUS_OPEN = 1 << 7;
+    }
+}
+
+/// What one end has sent and may send; van Rooij's variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Side {
+    /// The highest sequence number it sent, plus one.
+    pub(super) end: u32,
+    /// The highest sequence number its peer lets it send, plus one.
+    pub(super) max_end: u32,
+    /// The largest window it announced, scaled; 0 until something was seen of it.
+    pub(super) max_window: u32,
+    /// Its highest acknowledgement, under [`Traits::HAS_ACK`].
+    pub(super) max_ack: u32,
+    /// The shift of its windows, 0 to 14.
+    pub(super) scale: u8,
+    pub(super) traits: Traits,
+}
+
+impl Side {
+    /// Learns from the options of a SYN or SYN+ACK; an empty list changes nothing.
+    pub(super) fn learn(&mut self, options: &[u8]) {
+        if options.is_empty() {
+            return;
+        }
+        let offer = Offer::read(options);
+        self.scale = offer.scale.unwrap_or(0);
+        self.traits &= Traits::LIBERAL;
+        self.traits.set(Traits::SCALES, offer.scale.is_some());
+        self.traits.set(Traits::SACK, offer.sack);
+    }
+
+    /// Its highest acknowledgement, once there was one.
+    pub(super) fn highest_ack(&self) -> Option<u32> {
+        self.traits.contains(Traits::HAS_ACK).then_some(self.max_ack)
+    }
+}
+
+/// What is remembered of the last segment that mattered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) seq: u32,
+    pub(super) ack: u32,
+    pub(super) end: u32,
+    /// As announced, not scaled.
+    pub(super) window: u16,
+    pub(super) class: Class,
+    pub(super) direction: Direction,
+    /// The window scale an ignored SYN offered.
+    pub(super) scale: u8,
+    /// What an ignored SYN offered, and the two traits of the last segments.
+    pub(super) traits: Traits,
+}
+
+/// A connection, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flow {
+    /// `None` for a connection that is about to open.
+    pub(super) state: Option<TcpState>,
+    /// By direction.
+    pub(super) sides: [Side; 2],
+    pub(super) last: Last,
+    /// How many times the last segment was repeated; wraps.
+    pub(super) repetitions: u8,
+}
+
+impl Flow {
+    /// A connection of which nothing was seen.
+    pub(super) fn new() -> Flow {
+        let last = Last {
+            seq: 0,
+            ack: 0,
+            end: 0,
+            window: 0,
+            class: Class::None,
+            direction: Direction::Original,
+            scale: 0,
+            traits: Traits::empty(),
+        };
+        Flow { state: None, sides: [Side::default(); 2], last, repetitions: 0 }
+    }
+
+    /// The traits of both ends together.
+    pub(super) fn traits(&self) -> Traits {
+        self.sides[0].traits | self.sides[1].traits
+    }
+}
+
+/// A TCP connection as the table keeps it: 56 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    end: [u32; 2],
+    max_end: [u32; 2],
+    max_window: [u32; 2],
+    max_ack: [u32; 2],
+    last_seq: u32,
+    last_ack: u32,
+    last_end: u32,
+    last_window: u16,
+    traits: [Traits; 2],
+    last_traits: Traits,
+    /// Four bits each: original low, reply high.
+    scales: u8,
+    /// Four bits each: the scale of an ignored SYN low, direction of the last segment high.
+    last_scale_and_direction: u8,
+    last_class: Class,
+    repetitions: u8,
+    state: TcpState,
+}
+
+impl State {
+    /// The state's name as `conntrack -L` prints it.
+    pub fn name(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// The state.
+    pub fn state(&self) -> TcpState {
+        self.state
+    }
+
+    /// Whether one end has finished, or a RST was seen.
+    pub fn is_closing(&self) -> bool {
+        self.state.is_closing()
+    }
+
+    pub(super) fn pack(flow: &Flow, state: TcpState) -> State {
+        let Flow { sides: [original, reply], last, repetitions, .. } = *flow;
+        State {
+            end: [original.end, reply.end],
+            max_end: [original.max_end, reply.max_end],
+            max_window: [original.max_window, reply.max_window],
+            max_ack: [original.max_ack, reply.max_ack],
+            last_seq: last.seq,
+            last_ack: last.ack,
+            last_end: last.end,
+            last_window: last.window,
+            traits: [original.traits, reply.traits],
+            last_traits: last.traits,
+            scales: original.scale | reply.scale << 4,
+            last_scale_and_direction: last.scale | (last.direction.index() as u8) << 4,
+            last_class: last.class,
+            repetitions,
+            state,
+        }
+    }
+
+    pub(super) fn unpack(&self) -> Flow {
+        let side = |index: usize| Side {
+            end: self.end[index],
+            max_end: self.max_end[index],
+            max_window: self.max_window[index],
+            max_ack: self.max_ack[index],
+            scale: self.scales >> (4 * index) & 15,
+            traits: self.traits[index],
+        };
+        let reply = self.last_scale_and_direction >> 4 != 0;
+        let last = Last {
+            seq: self.last_seq,
+            ack: self.last_ack,
+            end: self.last_end,
+            window: self.last_window,
+            class: self.last_class,
+            direction: if reply { Direction::Reply } else { Direction::Original },
+            scale: self.last_scale_and_direction & 15,
+            traits: self.last_traits,
+        };
+        Flow {
+            state: Some(self.state),
+            sides: [side(0), side(1)],
+            last,
+            repetitions: self.repetitions,
+        }
+    }
+}
