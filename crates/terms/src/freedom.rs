@@ -3,7 +3,7 @@
 //! A helper declares one [`Row`] per kind of announcement. The manual, the auditor and the
 //! prover read the rows, and a property test holds every expectation within its row.
 
-use crate::{Family, L4Proto};
+use crate::{Family, L4Proto, Profile};
 
 /// Which attribute of the master a fixed field is copied from. `Sender` and `Receiver` are the
 /// two ends of the packet that carried the announcement.
@@ -67,6 +67,8 @@ pub struct Row {
     pub class: u8,
     /// Options under which the row holds, as `name = value`; empty: always.
     pub options: &'static [(&'static str, &'static str)],
+    /// Profiles in which the row holds.
+    pub profiles: &'static [Profile],
     /// Families in which the row holds.
     pub families: &'static [Family],
     /// Who may announce it.

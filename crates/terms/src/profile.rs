@@ -12,6 +12,11 @@ pub enum Profile {
     Strict,
 }
 
+impl Profile {
+    /// Both profiles, `linux` first.
+    pub const ALL: [Profile; 2] = [Profile::Linux, Profile::Strict];
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -108,6 +108,8 @@ reasons! {
     HelperOrder = "helper-order",
     /// The stream has not begun as its protocol begins.
     HelperNotProtocol = "helper-not-protocol",
+    /// The rest of the connection is encrypted: its helper is blind.
+    HelperEncrypted = "helper-encrypted",
     /// A segment contradicts what was already read.
     StreamConflict = "stream-conflict",
     /// The stream has a gap or a line that exceed the limit.

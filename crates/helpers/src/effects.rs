@@ -1,0 +1,248 @@
+//! What a helper wants done. The engine applies it, in order.
+
+use crate::registry::HelperKind;
+use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
+use kinwall_terms::{L4Proto, Reason, Tuple};
+use std::net::IpAddr;
+
+/// Effects of one packet at most; what comes beyond is not taken and noted as `stream-limit`.
+pub const EFFECTS_MAX_COUNT: usize = 1024;
+
+/// Notes of one packet at most; later ones are not kept.
+pub const NOTES_MAX_COUNT: usize = 64;
+
+/// What a helper wants done after one packet, filled by the helper and applied by the engine.
+/// Keep one and [`clear`](Effects::clear) it: its memory is used again.
+#[derive(Debug, Default)]
+pub struct Effects {
+    list: Vec<Effect>,
+    notes: Vec<Note>,
+    drop: Option<Note>,
+    blind: Option<Note>,
+}
+
+impl Effects {
+    /// Empty.
+    pub fn new() -> Effects {
+        Effects::default()
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.notes.clear();
+        self.drop = None;
+        self.blind = None;
+    }
+
+    /// The effects, in the order in which they apply. They apply even when the packet is
+    /// [dropped](Effects::drop_reason) in the end.
+    pub fn list(&self) -> &[Effect] {
+        &self.list
+    }
+
+    /// What was seen and not believed, or believed with a remark: for the trace.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Why the packet is to be dropped, if it is.
+    pub fn drop_reason(&self) -> Option<Note> {
+        self.drop
+    }
+
+    /// Why this connection shall not be shown to its helper again, if so (`strict` only): give
+    /// its streams back, its pending expectations stay.
+    pub fn blind_reason(&self) -> Option<Note> {
+        self.blind
+    }
+
+    /// Nothing to do and nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.notes.is_empty() && self.drop.is_none() && self.blind.is_none()
+    }
+
+    /// Adds an effect; at [`EFFECTS_MAX_COUNT`] it is not taken, and noted.
+    pub fn push(&mut self, effect: Effect) {
+        if self.list.len() < EFFECTS_MAX_COUNT {
+            self.list.push(effect);
+        } else {
+            self.note(Reason::StreamLimit, Span { offset: 0, length: 0 });
+        }
+    }
+
+    /// Notes why something was not believed.
+    pub fn note(&mut self, reason: Reason, span: Span) {
+        if self.notes.len() < NOTES_MAX_COUNT {
+            self.notes.push(Note { reason, span });
+        }
+    }
+
+    /// Asks for the packet to be dropped. The first reason stays.
+    pub fn drop(&mut self, reason: Reason, span: Span) {
+        self.drop.get_or_insert(Note { reason, span });
+    }
+
+    /// Asks never to be shown this connection again. The first reason stays.
+    pub fn blind(&mut self, reason: Reason, span: Span) {
+        self.blind.get_or_insert(Note { reason, span });
+    }
+
+    /// Keeps the effects for which `keep` answers `Ok`; the others become notes.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Effect) -> Result<(), Note>) {
+        let mut refused = Vec::new();
+        self.list.retain(|effect| keep(effect).map_err(|note| refused.push(note)).is_ok());
+        for note in refused {
+            self.note(note.reason, note.span);
+        }
+    }
+}
+
+/// A named cause and the place in the payload it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Why.
+    pub reason: Reason,
+    /// Where.
+    pub span: Span,
+}
+
+/// One thing a helper wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Expect this.
+    Expect(Proposal),
+    /// Expect both or none: an RTP/RTCP pair, or the two directions of a PPTP call.
+    ExpectPair(Pair),
+    /// Bring pending expectations of this master to life or prolong them (SIP, H.323).
+    Activate(Activation),
+    /// Remove this master's pending expectations of these classes.
+    Flush(ClassSet),
+    /// Set the master's own timeout.
+    Refresh {
+        /// Seconds from now.
+        seconds: u32,
+    },
+    /// End the child that has this tuple in its original or its reply direction, or else remove
+    /// the expectation of it, and the GRE keymap entries of this master for it.
+    EndChild {
+        /// The child's tuple.
+        tuple: Tuple,
+    },
+    /// Forget the GRE keymap entries of this master.
+    ForgetKeymap,
+}
+
+/// An expectation as a helper proposes it. Limit and timeout are its class's
+/// ([`Helper::policy`](crate::Helper::policy)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// What the first packet of the child must look like.
+    pub expected: Expected,
+    /// Index of the class in the helper's list.
+    pub class: u8,
+    /// PERMANENT, INACTIVE.
+    pub flags: ExpectationFlags,
+    /// The helper the child gets.
+    pub child: Option<HelperKind>,
+    /// The command or message that announces it.
+    pub announcement: Span,
+    /// The address in the payload, where one stands: what translation rewrites.
+    pub address: Option<Span>,
+    /// The port in the payload, where one stands.
+    pub port: Option<Span>,
+    /// What becomes of the packet when the table refuses.
+    pub on_refusal: OnRefusal,
+    /// An equal expectation of the same class that another master of the same helper has pending
+    /// counts as success and nothing is added (SIP media seen on a second connection).
+    pub skip_master: bool,
+}
+
+impl Proposal {
+    /// Of class 0, one-shot, without helper for the child; a refusal drops the packet.
+    pub fn new(expected: Expected, announcement: Span) -> Proposal {
+        Proposal {
+            expected,
+            class: 0,
+            flags: ExpectationFlags::empty(),
+            child: None,
+            announcement,
+            address: None,
+            port: None,
+            on_refusal: OnRefusal::Drop,
+            skip_master: false,
+        }
+    }
+}
+
+/// What becomes of the packet, and of the effects that follow, when the table refuses a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// The packet is dropped with [`Reason::HelperRefused`] and what follows does not apply.
+    Drop,
+    /// Nothing is expected, what follows applies.
+    Ignore,
+}
+
+/// Two expectations that exist together or not at all. A refusal of one takes the other back;
+/// `first.on_refusal` decides for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The one inserted first.
+    pub first: Proposal,
+    /// The one inserted second.
+    pub second: Proposal,
+    /// Also enter both tuples in the GRE keymap. Each direction of a master has one place there:
+    /// an equal entry is success, another one a refusal.
+    pub keymap: bool,
+}
+
+/// Which pending expectations of this master come to life, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// Their class.
+    pub class: u8,
+    /// Their destination address.
+    pub dst: IpAddr,
+    /// Their destination port.
+    pub dport: u16,
+    /// Their protocol.
+    pub proto: L4Proto,
+    /// Seconds from now that they live.
+    pub timeout_s: u32,
+    /// When one was found, this many of the effects that follow do not apply.
+    pub skip_when_found: u8,
+}
+
+/// A set of class indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassSet(u8);
+
+impl ClassSet {
+    /// Every class.
+    pub const ALL: ClassSet = ClassSet(0xff);
+
+    /// These classes; an index above 7 does not exist and is left out.
+    pub const fn of(classes: &[u8]) -> ClassSet {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < classes.len() {
+            if classes[i] < 8 {
+                bits |= 1 << classes[i];
+            }
+            i += 1;
+        }
+        ClassSet(bits)
+    }
+
+    /// Whether `class` is among them.
+    pub fn contains(self, class: u8) -> bool {
+        class < 8 && self.0 & (1 << class) != 0
+    }
+}
+
+/// A span of `length` bytes from `offset`, both counted in a payload (at most 4 GiB).
+pub(crate) fn span(offset: usize, length: usize) -> Span {
+    let [offset, length] = [offset, length].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Span { offset, length }
+}

@@ -1,0 +1,157 @@
+//! The guard: what a helper is not allowed to expect, whatever the payload says.
+//!
+//! | setting | refuses | reason |
+//! |---|---|---|
+//! | `guard.ftp.min_port=1024` | TCP and UDP destination ports below it | `guard-port` |
+//! | `guard.ftp.peer_only=1` | an address read from the payload that is not its sender's | `guard-address` |
+//! | `guard.sip.networks=10.0.0.0/8,fd00::/8` | destinations outside | `guard-network` |
+//! | `guard.*.per_master=8` | more pending expectations of one master | `guard-limit` |
+//! | `guard.*.per_peer=64` | more pending expectations announced from one address | `guard-limit` |
+//!
+//! A refused proposal never reaches the table; the packet passes and a note says why. All is off
+//! in the `linux` profile unless set; `strict` starts with each helper's own [`GuardDefaults`].
+
+use crate::effects::{Effect, Effects, Note, Pair, Proposal};
+use crate::helper::Segment;
+use crate::instances::SettingError;
+use ipnet::IpNet;
+use kinwall_terms::{L4Proto, Profile, Reason};
+
+/// What the `strict` profile starts with. 0 and `false` are off.
+#[derive(Clone, Copy, Debug)]
+pub struct GuardDefaults {
+    /// Least destination port, TCP and UDP.
+    pub min_port: u16,
+    /// Only the sender's own address.
+    pub peer_only: bool,
+    /// Most pending expectations of one master.
+    pub per_master: u32,
+    /// Most pending expectations announced from one address.
+    pub per_peer: u32,
+}
+
+impl GuardDefaults {
+    /// What suits nearly every helper.
+    pub const USUAL: GuardDefaults =
+        GuardDefaults { min_port: 1024, peer_only: true, per_master: 8, per_peer: 64 };
+}
+
+/// The limits in force. 0, `false` and an empty list are off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Least destination port, TCP and UDP.
+    pub min_port: u16,
+    /// An address read from the payload must be the sender's own.
+    pub peer_only: bool,
+    /// Destinations must lie in one of these, unless there are none.
+    pub networks: Vec<IpNet>,
+    /// Most pending expectations of one master.
+    pub per_master: u32,
+    /// Most pending expectations announced from one address, over all masters.
+    pub per_peer: u32,
+}
+
+impl Guard {
+    /// The guard that `profile` starts with.
+    pub fn of(profile: Profile, defaults: &GuardDefaults) -> Guard {
+        let GuardDefaults { min_port, peer_only, per_master, per_peer } = *defaults;
+        match profile {
+            Profile::Linux => Guard::default(),
+            Profile::Strict => {
+                Guard { min_port, peer_only, networks: Vec::new(), per_master, per_peer }
+            }
+        }
+    }
+
+    /// Whether [`Segment::pending`] must be filled in.
+    pub fn counts(&self) -> bool {
+        self.per_master != 0 || self.per_peer != 0
+    }
+
+    /// Sets one limit by name; `key` is what the user wrote.
+    pub(crate) fn set(&mut self, key: &str, limit: &str, value: &str) -> Result<(), SettingError> {
+        let bad = |expected: &str| SettingError::BadValue {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            expected: expected.to_owned(),
+        };
+        let count = || value.parse().map_err(|_| bad("a number; 0 is off"));
+        match limit {
+            "min_port" => {
+                self.min_port = value.parse().map_err(|_| bad("a port from 0 to 65535"))?;
+            }
+            "peer_only" => {
+                self.peer_only = match value {
+                    "1" | "true" => true,
+                    "0" | "false" => false,
+                    _ => return Err(bad("1 or 0")),
+                };
+            }
+            "networks" => {
+                let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
+                let networks: Result<_, _> = words.map(str::parse).collect();
+                self.networks =
+                    networks.map_err(|_| bad("networks such as 10.0.0.0/8,fd00::/8"))?;
+            }
+            "per_master" => self.per_master = count()?,
+            "per_peer" => self.per_peer = count()?,
+            _ => return Err(SettingError::UnknownGuard(key.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Takes out of `effects` what is not allowed, and notes why.
+    pub(crate) fn hold(&self, segment: &Segment<'_>, effects: &mut Effects) {
+        if *self == Guard::default() || effects.list().is_empty() {
+            return;
+        }
+        let mut added = 0;
+        effects.retain(|effect| match effect {
+            Effect::Expect(proposal) => self.admit(segment, &[proposal], &mut added),
+            Effect::ExpectPair(Pair { first, second, .. }) => {
+                self.admit(segment, &[first, second], &mut added)
+            }
+            _ => Ok(()),
+        });
+    }
+
+    /// Whether these may be expected together, `added` others having been admitted before.
+    fn admit(
+        &self,
+        segment: &Segment<'_>,
+        proposals: &[&Proposal],
+        added: &mut u32,
+    ) -> Result<(), Note> {
+        for proposal in proposals {
+            self.check(segment, proposal)
+                .map_err(|reason| Note { reason, span: proposal.announcement })?;
+        }
+        let more = *added + u32::try_from(proposals.len()).unwrap_or(u32::MAX);
+        let over = |limit: u32, pending: u32| limit != 0 && pending.saturating_add(more) > limit;
+        if over(self.per_master, segment.pending.of_master)
+            || over(self.per_peer, segment.pending.of_peer)
+        {
+            let span = proposals.first().map(|proposal| proposal.announcement);
+            let span = span.unwrap_or(crate::effects::span(0, 0));
+            return Err(Note { reason: Reason::GuardLimit, span });
+        }
+        *added = more;
+        Ok(())
+    }
+
+    fn check(&self, segment: &Segment<'_>, proposal: &Proposal) -> Result<(), Reason> {
+        let tuple = &proposal.expected.tuple;
+        let has_ports = matches!(tuple.proto, L4Proto::TCP | L4Proto::UDP);
+        if has_ports && tuple.dport < self.min_port {
+            return Err(Reason::GuardPort);
+        }
+        let own = [segment.tuple().src, segment.opposite().dst];
+        if self.peer_only && proposal.address.is_some() && !own.contains(&tuple.dst) {
+            return Err(Reason::GuardAddress);
+        }
+        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(&tuple.dst)) {
+            return Err(Reason::GuardNetwork);
+        }
+        Ok(())
+    }
+}

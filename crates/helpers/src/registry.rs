@@ -1,0 +1,52 @@
+//! The list of helpers: one row each.
+
+use crate::helper::Helper;
+
+/// One row per helper: its kind and its module, which holds `HELPER` and `Scratch`.
+macro_rules! helpers {
+    ($($(#[$doc:meta])* $kind:ident: $($module:ident)::+,)*) => {
+        /// The helpers there are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum HelperKind { $($(#[$doc])* $kind,)* }
+
+        impl HelperKind {
+            /// Every helper, in the order of the list.
+            pub const ALL: &'static [HelperKind] = &[$(HelperKind::$kind,)*];
+
+            /// What is known about it.
+            pub fn helper(self) -> &'static Helper {
+                match self { $(HelperKind::$kind => &crate::$($module)::+::HELPER,)* }
+            }
+
+            /// What it remembers of a connection it has not seen yet.
+            pub fn scratch(self) -> Scratch {
+                match self { $(HelperKind::$kind => Scratch::$kind(Default::default()),)* }
+            }
+        }
+
+        /// What a helper remembers of a connection; bounded, and typed per helper.
+        #[derive(Clone, Debug)]
+        pub enum Scratch {
+            $(
+                #[doc = concat!("Of the helper `", stringify!($kind), "`.")]
+                $kind(crate::$($module)::+::Scratch),
+            )*
+        }
+    };
+}
+
+helpers! {
+    /// File transfer (RFC 959, RFC 2428).
+    Ftp: ftp,
+    /// Direct client connections of IRC.
+    Irc: irc,
+    /// Trivial file transfer (RFC 1350).
+    Tftp: tftp,
+}
+
+impl HelperKind {
+    /// The helper whose plain name is `name`, exactly.
+    pub fn by_name(name: &str) -> Option<HelperKind> {
+        HelperKind::ALL.iter().copied().find(|kind| kind.helper().name == name)
+    }
+}
