@@ -71,6 +71,15 @@ pub enum Ingress {
     Local,
 }
 
+impl std::fmt::Display for Ingress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ingress::Interface(name) => name.fmt(f),
+            Ingress::Local => f.pad("local"),
+        }
+    }
+}
+
 /// A gateway of the real kernel. Its namespace vanishes with it, however the process ends.
 #[derive(Debug)]
 pub struct Gateway {

@@ -14,6 +14,7 @@
 //! delivered to the gateway is answered, and the clock is the machine's own, so nothing times
 //! out between two packets.
 
+mod agreement;
 mod answer;
 mod error;
 mod event;
@@ -23,12 +24,15 @@ mod layout;
 mod module_options;
 mod namespace;
 mod netlink;
+mod observed;
 mod probe;
 mod rulebook;
 
+pub use agreement::{Agreement, Case, Disagreement};
 pub use answer::{Answer, Decision};
 pub use error::KernelError;
 pub use event::{Change, Connection, Event, Expectation};
 pub use gateway::{Gateway, Ingress, Scenario};
+pub use observed::{Difference, Observed, ObservedConnection, ObservedExpectation};
 pub use probe::{Point, Stage};
 pub use rulebook::RulePlace;
