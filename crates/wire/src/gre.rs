@@ -7,9 +7,9 @@ pub const PROTOCOL_PPP: u16 = 0x880b;
 
 const CHECKSUM: u16 = 0x8000;
 const ROUTING: u16 = 0x4000;
-const KEY: u16 = 0x2000;
-const SEQUENCE: u16 = 0x1000;
-const ACKNOWLEDGEMENT: u16 = 0x0080;
+pub(crate) const KEY: u16 = 0x2000;
+pub(crate) const SEQUENCE: u16 = 0x1000;
+pub(crate) const ACKNOWLEDGEMENT: u16 = 0x0080;
 const VERSION: u16 = 0x0007;
 
 /// A GRE header.

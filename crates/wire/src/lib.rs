@@ -14,6 +14,7 @@
 pub mod checksum;
 pub mod crc32c;
 pub mod dccp;
+pub mod emit;
 pub mod gre;
 pub mod headers;
 pub mod icmp;
