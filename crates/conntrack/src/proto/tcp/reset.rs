@@ -34,6 +34,11 @@ pub(super) fn judge(
         return Reset::Believe;
     }
     let last = &flow.last;
+    // A challenge ACK answered a SYN that reuses the tuple too early, and this RST answers the
+    // challenge with its number: the peer will take the next SYN.
+    if state == TcpState::SynSent && last.class == Class::Ack && segment.seq == last.ack {
+        return Reset::Believe;
+    }
     let mut next = TcpState::Close;
     let expected = flow.sides[standing.direction.opposite().index()].highest_ack();
     // After an ignored SYN the ends may be elsewhere.
@@ -55,9 +60,10 @@ pub(super) fn judge(
         // The receiver may answer with a challenge.
         next = state;
     }
-    let answers_ignored = (standing.has_reply() && last.class == Class::Syn)
-        || (!standing.is_assured() && last.class == Class::Ack);
-    if answers_ignored && segment.ack == last.end {
+    let answers_syn =
+        standing.has_reply() && last.class == Class::Syn && last.direction != standing.direction;
+    let answers_ack = !standing.is_assured() && last.class == Class::Ack;
+    if (answers_syn || answers_ack) && segment.ack == last.end {
         return Reset::Believe;
     }
     Reset::Check(next)
