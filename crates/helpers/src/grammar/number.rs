@@ -32,17 +32,18 @@ mod tests {
 
     #[test]
     fn a_checked_number_is_there_and_fits() {
-        let rows: [(&str, u64, Option<(u64, usize)>); 7] = [
-            ("21,", 255, Some((21, 2))),
-            ("255", 255, Some((255, 3))),
+        let rows: [(&str, u64, Option<u64>); 7] = [
+            ("21,", 255, Some(21)),
+            ("255", 255, Some(255)),
             ("256", 255, None),
             ("", 255, None),
             ("x", 255, None),
-            ("007", 255, Some((7, 3))),
+            ("007", 255, Some(7)),
             ("99999999999999999999", u64::MAX, None),
         ];
         for (bytes, max, number) in rows {
-            assert_eq!(checked(bytes.as_bytes(), max), number, "{bytes}");
+            let read = checked(bytes.as_bytes(), max).map(|(number, _)| number);
+            assert_eq!(read, number, "{bytes}");
         }
     }
 

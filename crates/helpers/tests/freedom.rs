@@ -1,0 +1,151 @@
+//! Whatever arrives, every expectation lies within a row of its helper.
+
+mod session;
+
+use kinwall_helpers::freedom::within;
+use kinwall_helpers::{HelperKind, Instances};
+use kinwall_terms::{Direction, Family, KernelVersion, Profile};
+use proptest::prelude::*;
+use session::{Session, unescape};
+
+/// Lines of real sessions, and hostile ones: mutated, cut and joined by the test.
+const LINES: &[&str] = &[
+    r"220 ready\r\n",
+    r"220-a\r\n220 b\r\n",
+    r"USER anonymous\r\n",
+    r"331 password please\r\n",
+    r"PASS x\r\n",
+    r"230 hello\r\n",
+    r"PORT 10,1,0,2,4,1\r\n",
+    r"PORT 10,9,9,9,0,22\r\n",
+    r"PORT 253,0,0,1,4,1\r\n",
+    r"EPRT |1|10.1.0.2|1025|\r\n",
+    r"EPRT |2|fd00:1::2|1025|\r\n",
+    r"EPRT |2|fd00:9::9|1025|\r\n",
+    r"PASV\r\n",
+    r"EPSV\r\n",
+    r"EPSV ALL\r\n",
+    r"227 Entering Passive Mode (10,2,0,2,217,4).\r\n",
+    r"227 Entering Passive Mode (10,9,9,9,217,4).\r\n",
+    r"229 Entering Extended Passive Mode (|||1025|)\r\n",
+    r"AUTH TLS\r\n",
+    r"234 go on\r\n",
+    r"POST / HTTP/1.1\r\n",
+    r"NICK me\r\n",
+    r"USER me 0 * :me\r\n",
+    r":srv 001 me :welcome\r\n",
+    r"PRIVMSG you :\x01DCC SEND f 167837698 1025\x01\r\n",
+    r"PRIVMSG you :\x01DCC CHAT chat 3221226249 22\x01\r\n",
+    r#"PRIVMSG you :\x01DCC SEND "a b" 167837698 1025 99\x01\r\n"#,
+    r"\0\x01boot.img\0octet\0",
+    r"\0\x02boot.img\0octet\0blksize\01428\0",
+];
+
+#[derive(Clone, Debug)]
+struct Packet {
+    direction: Direction,
+    shift: isize,
+    payload: Vec<u8>,
+}
+
+/// A line, several, a piece of one, one with bytes replaced, or noise.
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop::sample::select(LINES).prop_map(unescape);
+    let lines = prop::collection::vec(line.clone(), 1..6).prop_map(|lines| lines.concat());
+    let mutated = (lines.clone(), prop::collection::vec((any::<u16>(), any::<u8>()), 1..4));
+    let mutated = mutated.prop_map(|(mut bytes, changes)| {
+        for (at, byte) in changes {
+            let at = usize::from(at) % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes
+    });
+    let cut = (lines.clone(), any::<u16>(), any::<u16>()).prop_map(|(bytes, from, to)| {
+        let [a, b] = [from, to].map(|at| usize::from(at) % (bytes.len() + 1));
+        bytes[a.min(b)..a.max(b)].to_vec()
+    });
+    let digits =
+        "[ -~]{0,8}(PORT|EPRT|227|229) [0-9,.|:a-f()]{0,40}\r\n".prop_map(String::into_bytes);
+    let noise = prop::collection::vec(any::<u8>(), 0..200);
+    prop_oneof![6 => line, 3 => lines, 3 => mutated, 3 => cut, 2 => digits, 1 => noise]
+}
+
+fn packet() -> impl Strategy<Value = Packet> {
+    let direction = prop::sample::select(&Direction::ALL[..]);
+    let shift = prop_oneof![8 => Just(0isize), 1 => -40isize..40];
+    (direction, shift, payload()).prop_map(|(direction, shift, payload)| Packet {
+        direction,
+        shift,
+        payload,
+    })
+}
+
+fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
+    let rows = [
+        ("nf_conntrack_ftp.loose", "1"),
+        ("guard.ftp.peer_only", "0"),
+        ("guard.*.min_port", "0"),
+        ("guard.*.min_port", "1024"),
+        ("guard.*.networks", "10.1.0.0/16,fd00:1::/32"),
+        ("guard.*.per_master", "1"),
+    ];
+    let rows: Vec<_> = rows.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    prop::sample::subsequence(rows, 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn every_expectation_lies_within_a_row(
+        kind in prop::sample::select(HelperKind::ALL),
+        family in prop::sample::select(&Family::ALL[..]),
+        profile in prop::sample::select(&Profile::ALL[..]),
+        newer in any::<bool>(),
+        settings in settings(),
+        packets in prop::collection::vec(packet(), 1..24),
+    ) {
+        let helper = kind.helper();
+        prop_assume!(helper.families.contains(&family));
+        let kernel = if newer { KernelVersion::new(6, 19, 0) } else { KernelVersion::DEFAULT };
+        let mut session = Session::new(helper.name, family, profile, kernel, &settings);
+        for Packet { direction, shift, payload } in packets {
+            let sent = session.sent(direction);
+            session.send_at(direction, shift.max(-isize::try_from(sent).unwrap()), &payload);
+            let instance = session.instances.get(session.index).unwrap().clone();
+            let master = session.master(direction);
+            for proposal in session.proposals() {
+                let rows: Vec<_> = helper.rows(profile, family, &instance.options).collect();
+                let right = |row: &&&kinwall_terms::freedom::Row| {
+                    row.class == proposal.class && within(row, &master, &proposal.expected)
+                };
+                prop_assert!(rows.iter().any(|row| right(&row)), "{proposal:?} of {payload:?}");
+                let tuple = proposal.expected.tuple;
+                prop_assert!(tuple.dport >= instance.guard.min_port);
+                let networks = &instance.guard.networks;
+                prop_assert!(networks.is_empty() || networks.iter().any(|n| n.contains(&tuple.dst)));
+                for span in [Some(proposal.announcement), proposal.address, proposal.port] {
+                    span.map(|span| session.text(span));
+                }
+            }
+            let notes = session.effects.notes().iter();
+            for note in notes.copied().chain(session.effects.drop_reason()) {
+                session.text(note.span);
+            }
+            prop_assert!(profile == Profile::Linux || session.effects.drop_reason().is_none());
+        }
+    }
+}
+
+#[test]
+fn what_a_helper_remembers_is_small() {
+    assert!(size_of::<kinwall_helpers::Scratch>() <= 64);
+}
+
+#[test]
+fn the_names_are_those_of_the_rules() {
+    let instances = Instances::new(KernelVersion::DEFAULT, Profile::Linux);
+    for instance in instances.list() {
+        assert_eq!(HelperKind::by_name(&instance.name), Some(instance.helper.kind));
+    }
+}

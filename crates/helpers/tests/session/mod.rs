@@ -1,0 +1,241 @@
+//! One connection, its helper, and what the helper says of each packet: for the tests.
+#![allow(dead_code)] // Each test binary uses a part.
+
+use kinwall_helpers::freedom::Master;
+use kinwall_helpers::{Effect, Effects, Instances, Note, Proposal, Scratch, Segment};
+use kinwall_terms::expectation::Span;
+use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
+
+/// A connection between the hosts that every test speaks of.
+pub(crate) struct Session {
+    pub(crate) instances: Instances,
+    pub(crate) index: u8,
+    pub(crate) profile: Profile,
+    pub(crate) kernel: KernelVersion,
+    pub(crate) established: bool,
+    pub(crate) original: Tuple,
+    pub(crate) scratch: Scratch,
+    pub(crate) effects: Effects,
+    pub(crate) blind: bool,
+    /// What the last call was shown.
+    pub(crate) shown: Vec<u8>,
+    streams: [Stream; 2],
+}
+
+/// One direction: what arrived, by offset, and how far it was read.
+#[derive(Default)]
+struct Stream {
+    next: usize,
+    waiting: Vec<(usize, Vec<u8>)>,
+    unread: Vec<u8>,
+    read: usize,
+}
+
+/// Sequence number of the first payload byte of either direction: near the end of its range, so
+/// that every test crosses zero.
+const FIRST_SEQ: u32 = u32::MAX - 20;
+
+impl Session {
+    pub(crate) fn new(
+        helper: &str,
+        family: Family,
+        profile: Profile,
+        kernel: KernelVersion,
+        settings: &[(String, String)],
+    ) -> Session {
+        let mut instances = Instances::new(kernel, profile);
+        for (key, value) in settings {
+            instances.set(key, value).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let named = |i: &kinwall_helpers::Instance| i.helper.name == helper;
+        let index = instances.list().iter().position(named).expect("a helper of this name");
+        let instance = &instances.list()[index];
+        let [src, dst] = match family {
+            Family::Ipv4 => [[10, 1, 0, 2].into(), [10, 2, 0, 2].into()],
+            Family::Ipv6 => ["fd00:1::2", "fd00:2::2"].map(|text| text.parse().unwrap()),
+        };
+        let original = Tuple {
+            src,
+            dst,
+            sport: 40000,
+            dport: instance.port.unwrap_or(0),
+            proto: instance.helper.l4[0],
+        };
+        Session {
+            scratch: instance.helper.kind.scratch(),
+            index: u8::try_from(index).unwrap(),
+            instances,
+            profile,
+            kernel,
+            established: true,
+            original,
+            effects: Effects::new(),
+            blind: false,
+            shown: Vec::new(),
+            streams: Default::default(),
+        }
+    }
+
+    /// The next bytes of a direction.
+    pub(crate) fn send(&mut self, direction: Direction, payload: &[u8]) {
+        self.send_at(direction, 0, payload);
+    }
+
+    /// Bytes whose first lies `shift` bytes behind (or, negative, before) the end of what was
+    /// sent before. Leaves what the helper says in `effects`.
+    pub(crate) fn send_at(&mut self, direction: Direction, shift: isize, payload: &[u8]) {
+        self.effects.clear();
+        self.shown.clear();
+        let stream = &mut self.streams[direction.index()];
+        let offset = stream.next.checked_add_signed(shift).expect("an offset in the stream");
+        stream.next = stream.next.max(offset + payload.len());
+        let tcp = self.original.proto == L4Proto::TCP;
+        let (shown, seq) = match self.profile {
+            Profile::Strict if tcp => {
+                stream.arrive(offset, payload);
+                (stream.unread.clone(), stream.read)
+            }
+            _ => (payload.to_vec(), offset),
+        };
+        if self.blind || (shown.is_empty() && tcp) {
+            return;
+        }
+        let consumed = self.inspect(direction, &shown, seq);
+        let stream = &mut self.streams[direction.index()];
+        if self.profile == Profile::Strict && tcp {
+            stream.unread.drain(..consumed);
+            stream.read += consumed;
+        }
+        self.blind = self.effects.blind_reason().is_some();
+        self.shown = shown;
+    }
+
+    /// How many bytes of a direction were sent.
+    pub(crate) fn sent(&self, direction: Direction) -> usize {
+        self.streams[direction.index()].next
+    }
+
+    fn inspect(&mut self, direction: Direction, payload: &[u8], offset: usize) -> usize {
+        let instance = self.instances.get(self.index).unwrap();
+        let segment = Segment {
+            payload,
+            packet_at: 0,
+            direction,
+            original: self.original,
+            reply: self.original.invert().unwrap(),
+            seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
+            established: self.established,
+            expected: false,
+            port: instance.port.unwrap_or(0),
+            options: &instance.options,
+            kernel: self.kernel,
+            broadcast: None,
+            routing: None,
+            pending: Default::default(),
+        };
+        instance.inspect(self.profile, &segment, &mut self.scratch, &mut self.effects)
+    }
+
+    /// The master, as the freedom rows see it, for an announcement in `direction`.
+    pub(crate) fn master(&self, direction: Direction) -> Master {
+        Master {
+            original: self.original,
+            reply: self.original.invert().unwrap(),
+            announced: direction,
+            broadcast: None,
+        }
+    }
+
+    /// Everything that was proposed by the last packet.
+    pub(crate) fn proposals(&self) -> Vec<Proposal> {
+        let mut all = Vec::new();
+        for effect in self.effects.list() {
+            match effect {
+                Effect::Expect(proposal) => all.push(*proposal),
+                Effect::ExpectPair(pair) => all.extend([pair.first, pair.second]),
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// What the helper said, one line a thing.
+    pub(crate) fn said(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.proposals().iter().map(|proposal| self.expects(proposal)).collect();
+        let note = |what: &str, note: &Note| format!("{what} {}", note.reason);
+        lines.extend(self.effects.notes().iter().map(|n| note("note", n)));
+        lines.extend(self.effects.drop_reason().iter().map(|n| note("drop", n)));
+        lines.extend(self.effects.blind_reason().iter().map(|n| note("blind", n)));
+        lines
+    }
+
+    fn expects(&self, proposal: &Proposal) -> String {
+        let tuple = &proposal.expected.tuple;
+        let mask = &proposal.expected.mask;
+        let host = |address: std::net::IpAddr| match address {
+            std::net::IpAddr::V4(address) => address.to_string(),
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let src = if mask.address.is_unspecified() { "*".to_owned() } else { host(tuple.src) };
+        let sport = if mask.port == 0 { "*".to_owned() } else { tuple.sport.to_string() };
+        let dst = host(tuple.dst);
+        let mut line = format!("expect {} {src}:{sport} -> {dst}:{}", tuple.proto, tuple.dport);
+        let spans = [
+            ("by", Some(proposal.announcement)),
+            ("address", proposal.address),
+            ("port", proposal.port),
+        ];
+        for (name, span) in spans {
+            if let Some(span) = span {
+                line += &format!(" {name} \"{}\"", self.text(span).escape_ascii());
+            }
+        }
+        line
+    }
+
+    /// The bytes a span means.
+    pub(crate) fn text(&self, span: Span) -> &[u8] {
+        let at = span.offset as usize;
+        &self.shown[at..at + span.length as usize]
+    }
+}
+
+impl Stream {
+    /// Takes what is new and follows on; keeps what comes too early.
+    fn arrive(&mut self, offset: usize, payload: &[u8]) {
+        self.waiting.push((offset, payload.to_vec()));
+        loop {
+            let end = self.read + self.unread.len();
+            let fits = |(at, bytes): &(usize, Vec<u8>)| *at <= end && at + bytes.len() > end;
+            let Some(found) = self.waiting.iter().position(fits) else { break };
+            let (at, bytes) = self.waiting.remove(found);
+            self.unread.extend_from_slice(&bytes[end - at..]);
+        }
+    }
+}
+
+/// Text with the escapes `\r \n \t \0 \\ \xNN`.
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            bytes.extend(c.to_string().into_bytes());
+            continue;
+        }
+        match chars.next() {
+            Some('r') => bytes.push(b'\r'),
+            Some('n') => bytes.push(b'\n'),
+            Some('t') => bytes.push(b'\t'),
+            Some('0') => bytes.push(0),
+            Some('\\') => bytes.push(b'\\'),
+            Some('x') => {
+                let digits: String = chars.by_ref().take(2).collect();
+                bytes.push(u8::from_str_radix(&digits, 16).expect("two hexadecimal digits"));
+            }
+            other => panic!("no escape: {other:?} in {text:?}"),
+        }
+    }
+    bytes
+}
