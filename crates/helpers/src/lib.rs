@@ -9,6 +9,8 @@
 //! ([`freedom`]); the manual, the auditor and the prover read these rows and a property test
 //! holds every proposed expectation within them.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod effects;
 pub mod freedom;
 pub mod grammar;

@@ -3,6 +3,8 @@
 //! Every other crate speaks in these types. Nothing here decides anything: the behaviour is
 //! construction, inversion, comparison and display.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod address;
 pub mod ct;
 pub mod direction;

@@ -16,6 +16,8 @@
 //! default route through one interface without a name, so `out` is `None`, no address is the
 //! gateway's own, the reverse path is always the right one, and no sysctl is set.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod address_type;
 mod check;
 mod fib;

@@ -11,6 +11,8 @@
 //!
 //! Untrusted bytes are read through [`reader`] only: it checks, then moves.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod checksum;
 pub mod crc32c;
 pub mod dccp;
