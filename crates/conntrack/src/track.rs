@@ -1,0 +1,363 @@
+//! Tracking: which connection a packet belongs to, and what that makes it.
+//!
+//! ```text
+//! ICMP error            the connection its quoted packet belongs to      RELATED
+//! tuple in the table    as the reply tuple                               ESTABLISHED
+//!                       as the original tuple, answered                  ESTABLISHED
+//!                       as the original tuple, of an announced child     RELATED
+//!                       as the original tuple                            NEW
+//! no entry              an expectation waits for it                      RELATED, a new entry
+//!                       otherwise                                        NEW, a new entry
+//! the tracker objects                                                    INVALID, no entry
+//! ```
+//!
+//! The state is decided before the packet changes anything: the first answer is ESTABLISHED
+//! because of its direction, not because of the answer it is. A new entry is not visible to
+//! other packets until it is confirmed.
+
+use crate::icmp_error::{self, Quoted};
+use crate::key::{self, AnyKey};
+use crate::proto::{self, Judgement, Packet, Standing, icmp};
+use crate::store::{Body, Probe, Slot};
+use crate::{Changes, ConnId, ConnectionEnd, Conntrack, PolicyId};
+use kinwall_terms::{CtState, Direction, Reason, Status, Time, Tuple, Zone};
+use kinwall_wire::{Headers, L4};
+
+/// What the raw table decided for a packet that may open a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Template {
+    /// In which zone it is looked up, and its connection made.
+    pub zone: Zone,
+    /// The timeouts its connection gets.
+    pub timeouts: Option<PolicyId>,
+}
+
+impl From<Zone> for Template {
+    fn from(zone: Zone) -> Template {
+        Template { zone, timeouts: None }
+    }
+}
+
+/// What tracking says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracked {
+    /// It goes on, as this.
+    Packet(PacketCt),
+    /// It must be dropped at once.
+    Drop(Reason),
+}
+
+/// A packet's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketCt {
+    /// What `--ctstate` matches.
+    pub state: CtState,
+    /// Its connection; `None` for INVALID and UNTRACKED.
+    pub conn: Option<ConnId>,
+    /// Its direction within the connection.
+    pub direction: Direction,
+    /// It opened the connection, which is to be confirmed or abandoned.
+    pub new: bool,
+    /// Why it is INVALID.
+    pub reason: Option<Reason>,
+}
+
+impl PacketCt {
+    /// A packet that is not tracked.
+    pub const UNTRACKED: PacketCt = PacketCt {
+        state: CtState::Untracked,
+        conn: None,
+        direction: Direction::Original,
+        new: false,
+        reason: None,
+    };
+
+    fn invalid(reason: Reason) -> PacketCt {
+        PacketCt { state: CtState::Invalid, reason: Some(reason), ..PacketCt::UNTRACKED }
+    }
+}
+
+/// A packet's tuple with its hash, for [`Conntrack::track_prepared`].
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared(Result<(Tuple, Probe), Reason>);
+
+impl<H> Conntrack<H> {
+    /// Finds the packet's connection or begins one, and judges the packet. `prerouting`: it came
+    /// in from outside, so that its checksum counts. A fragment that was not reassembled is
+    /// INVALID.
+    ///
+    /// A connection that the packet begins (`new`) is to be confirmed or abandoned before long:
+    /// it takes a place in the table, and never expires.
+    pub fn track(
+        &mut self,
+        now: Time,
+        headers: &Headers,
+        bytes: &[u8],
+        prerouting: bool,
+        template: impl Into<Template>,
+    ) -> Tracked {
+        let template = template.into();
+        let prepared = self.prepare(headers, bytes, template.zone);
+        self.track_prepared(now, headers, bytes, prerouting, template, &prepared)
+    }
+
+    /// The first part of [`Conntrack::track`], which needs no record of the table: for a batch,
+    /// prepare all, touch all, then track all, so that the memory they need arrives meanwhile.
+    #[inline]
+    pub fn prepare(&self, headers: &Headers, bytes: &[u8], zone: Zone) -> Prepared {
+        let kernel = self.settings.kernel();
+        let tuple = key::tuple(headers, bytes, &self.keymap, kernel);
+        Prepared(tuple.map(|tuple| {
+            let probe = self.stores.probe(&tuple, zone.id_for(Direction::Original));
+            (tuple, probe)
+        }))
+    }
+
+    /// Reads what a search for the packet's tuple begins with, and returns something that
+    /// depends on it.
+    #[inline]
+    pub fn touch(&self, prepared: &Prepared) -> bool {
+        let Ok((_, probe)) = &prepared.0 else { return false };
+        self.stores.touch(probe).and_then(|slot| self.stores.get(slot)).is_some_and(|body| {
+            // The record's second cache line holds the end of the tracker's state.
+            body.serial != 0 && body.policy == 0
+        })
+    }
+
+    /// The second part of [`Conntrack::track`].
+    pub fn track_prepared(
+        &mut self,
+        now: Time,
+        headers: &Headers,
+        bytes: &[u8],
+        prerouting: bool,
+        template: Template,
+        prepared: &Prepared,
+    ) -> Tracked {
+        self.reap();
+        let packet = Packet { headers, bytes, prerouting, now };
+        if let L4::Icmp(_) = headers.l4
+            && let Some(ct) = self.track_icmp(&packet, template.zone)
+        {
+            return self.decided(ct);
+        }
+        let (tuple, probe) = match prepared.0 {
+            Ok(prepared) => prepared,
+            Err(reason) => return self.decided(PacketCt::invalid(reason)),
+        };
+        match self.lookup(now, &probe, &tuple, template.zone) {
+            Some((slot, direction)) => match self.judge(slot, direction, &packet) {
+                Some(ct) => self.decided(ct),
+                // The old connection is gone: the packet opens a new one.
+                None => self.open(&packet, template, &tuple, &probe),
+            },
+            None => self.open(&packet, template, &tuple, &probe),
+        }
+    }
+
+    /// An ICMP error, or what is never tracked; `None` for a query, which is tracked like any
+    /// other packet.
+    fn track_icmp(&mut self, packet: &Packet<'_>, zone: Zone) -> Option<PacketCt> {
+        if let Err(reason) = icmp::check(packet, &self.settings.tunables) {
+            return Some(PacketCt::invalid(reason));
+        }
+        let (keymap, kernel) = (&self.keymap, self.settings.kernel());
+        match icmp_error::quoted(packet.headers, packet.bytes, keymap, kernel) {
+            Quoted::Query => None,
+            Quoted::Untracked => {
+                self.stats.untracked += 1;
+                Some(PacketCt::UNTRACKED)
+            }
+            Quoted::Invalid(reason) => Some(PacketCt::invalid(reason)),
+            Quoted::Tuple(tuple) => Some(self.relate(packet, &tuple, zone)),
+        }
+    }
+
+    /// An error about the packet with this tuple: the connection is found by the tuple of its
+    /// answers, and the error's receiver must be the sender of the packet.
+    fn relate(&mut self, packet: &Packet<'_>, quoted: &Tuple, zone: Zone) -> PacketCt {
+        let Some(answer) = quoted.invert() else {
+            return PacketCt::invalid(Reason::NotInvertible);
+        };
+        let found = self.find_tuple(&answer, zone);
+        let Some((slot, direction)) =
+            found.filter(|(slot, _)| self.stores.body(*slot).deadline > packet.now)
+        else {
+            return PacketCt::invalid(Reason::IcmpUnknownConnection);
+        };
+        if self.stores.tuple(slot, direction).dst != packet.headers.dst {
+            return PacketCt::invalid(Reason::IcmpWrongReceiver);
+        }
+        self.stats.icmp_errors += 1;
+        let conn = Some(self.id(slot));
+        PacketCt { state: CtState::Related, conn, direction, new: false, reason: None }
+    }
+
+    /// The connection in the table; an expired one is removed and not found.
+    #[inline]
+    fn lookup(
+        &mut self,
+        now: Time,
+        probe: &Probe,
+        tuple: &Tuple,
+        zone: Zone,
+    ) -> Option<(Slot, Direction)> {
+        let [original, reply] = Direction::ALL.map(|direction| zone.id_for(direction));
+        let found = if original == reply {
+            self.stores.find(probe, None)
+        } else {
+            self.stores.find(probe, Some(Direction::Original)).or_else(|| {
+                let probe = self.stores.probe(tuple, reply);
+                self.stores.find(&probe, Some(Direction::Reply))
+            })
+        };
+        match found {
+            Some((slot, _)) if self.stores.body(slot).deadline <= now => {
+                self.end(slot, ConnectionEnd::Timeout);
+                None
+            }
+            found => found,
+        }
+    }
+
+    /// Judges a packet of a known connection; `None` when it reopens that, which is then gone.
+    #[inline]
+    fn judge(&mut self, slot: Slot, direction: Direction, packet: &Packet<'_>) -> Option<PacketCt> {
+        self.stats.found += 1;
+        let tunables = &self.settings.tunables;
+        let body = self.stores.body_mut(slot);
+        let timeouts = match body.policy {
+            0 => &tunables.timeouts,
+            policy => self.policies.get(usize::from(policy) - 1).unwrap_or(&tunables.timeouts),
+        };
+        let before = body.status;
+        let state = match direction {
+            Direction::Reply => CtState::Established,
+            Direction::Original if before.contains(Status::SEEN_REPLY) => CtState::Established,
+            Direction::Original if before.contains(Status::EXPECTED) => CtState::Related,
+            Direction::Original => CtState::New,
+        };
+        let standing = Standing { direction, status: before, deadline: body.deadline };
+        let judgement = proto::packet(&mut body.state, &standing, packet, tunables, timeouts);
+        let conn = ConnId::of(slot, body.serial);
+        let mut changed = false;
+        match judgement {
+            Judgement::Accept(change) => {
+                if change.assured {
+                    body.status |= Status::ASSURED;
+                }
+                changed = change.state;
+                if let Some(seconds) = change.timeout_s {
+                    self.stores.count(slot, direction, packet.headers.total_length);
+                    self.refresh_slot(slot, packet.now, seconds);
+                }
+                self.see_reply(slot, direction);
+            }
+            Judgement::Invalid(reason, change) => {
+                if let Some(seconds) = change.timeout_s {
+                    self.refresh_slot(slot, packet.now, seconds);
+                }
+                return Some(PacketCt::invalid(reason));
+            }
+            Judgement::Replace => {
+                self.end(slot, ConnectionEnd::Reopened);
+                return None;
+            }
+            Judgement::AcceptAndKill => {
+                self.stores.count(slot, direction, packet.headers.total_length);
+                self.see_reply(slot, direction);
+                self.end(slot, ConnectionEnd::Reset);
+            }
+        }
+        if self.events.on {
+            let gained = self.stores.body(slot).status - before;
+            let mut changes = Changes::empty();
+            changes.set(Changes::REPLY, gained.contains(Status::SEEN_REPLY));
+            changes.set(Changes::ASSURED, gained.contains(Status::ASSURED));
+            changes.set(Changes::STATE, changed);
+            if !changes.is_empty() {
+                self.note_change(slot, changes);
+            }
+        }
+        Some(PacketCt { state, conn: Some(conn), direction, new: false, reason: None })
+    }
+
+    #[inline]
+    fn see_reply(&mut self, slot: Slot, direction: Direction) {
+        if direction == Direction::Reply {
+            self.stores.body_mut(slot).status |= Status::SEEN_REPLY;
+        }
+    }
+
+    /// The first packet of a connection.
+    fn open(
+        &mut self,
+        packet: &Packet<'_>,
+        template: Template,
+        tuple: &Tuple,
+        probe: &Probe,
+    ) -> Tracked {
+        let now = packet.now;
+        let Some(reply) = tuple.invert() else {
+            return self.decided(PacketCt::invalid(Reason::NotInvertible));
+        };
+        if !self.make_room(now, probe.hash, tuple.family()) {
+            self.stats.count_dropped(Reason::TableFull);
+            return Tracked::Drop(Reason::TableFull);
+        }
+        // Used up even if the tracker refuses the packet, as in Linux.
+        let announced = self.take_expectation(now, tuple, template.zone);
+        let policy = template.timeouts.filter(|id| usize::from(id.0) < self.policies.len());
+        let timeouts = match policy {
+            Some(PolicyId(policy)) => &self.policies[usize::from(policy)],
+            None => &self.settings.tunables.timeouts,
+        };
+        let opening = match proto::open(packet, &self.settings.tunables, timeouts) {
+            Ok(opening) => opening,
+            Err(reason) => return self.decided(PacketCt::invalid(reason)),
+        };
+        self.last_serial = self.next_serial();
+        let body = Body {
+            deadline: Time(0).after_s(opening.timeout_s),
+            serial: self.last_serial,
+            state: opening.state,
+            policy: policy.map_or(0, |PolicyId(policy)| policy + 1),
+            ..Body::default()
+        };
+        let reply = AnyKey::new(&reply, template.zone.id_for(Direction::Reply));
+        let slot = self.stores.insert(probe.key, reply, body);
+        self.stats.created += 1;
+        if self.settings.acct {
+            self.stores.begin_counting(slot);
+            self.stores.count(slot, Direction::Original, packet.headers.total_length);
+        }
+        let mut state = CtState::New;
+        if let Some((master, kept)) = announced {
+            state = CtState::Related;
+            let mark = self.stores.body(master).mark;
+            let body = self.stores.body_mut(slot);
+            body.status |= Status::EXPECTED;
+            body.mark = mark;
+            self.adopt(slot, master, kept);
+        }
+        let conn = Some(self.id(slot));
+        let direction = Direction::Original;
+        Tracked::Packet(PacketCt { state, conn, direction, new: true, reason: None })
+    }
+
+    /// The serial number of the next connection: a handle holds its lower half, and 0 there
+    /// means nothing.
+    pub(crate) fn next_serial(&self) -> u64 {
+        match self.last_serial + 1 {
+            next if next as u32 == 0 => next + 1,
+            next => next,
+        }
+    }
+
+    fn decided(&mut self, ct: PacketCt) -> Tracked {
+        if let Some(reason) = ct.reason {
+            self.stats.count_invalid(reason);
+        }
+        Tracked::Packet(ct)
+    }
+}
