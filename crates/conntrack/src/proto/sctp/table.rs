@@ -54,7 +54,7 @@ impl SctpState {
 pub(super) fn opening(kind: u8) -> Option<SctpState> {
     match kind {
         chunk::SHUTDOWN_ACK => Some(SctpState::ShutdownAckSent),
-        chunk::HEARTBEAT | chunk::HEARTBEAT_ACK => Some(SctpState::HeartbeatSent),
+        chunk::HEARTBEAT => Some(SctpState::HeartbeatSent),
         chunk::INIT
         | chunk::INIT_ACK
         | chunk::ABORT
@@ -62,7 +62,8 @@ pub(super) fn opening(kind: u8) -> Option<SctpState> {
         | chunk::ERROR
         | chunk::COOKIE_ECHO
         | chunk::COOKIE_ACK
-        | chunk::SHUTDOWN_COMPLETE => Some(SctpState::Closed),
+        | chunk::SHUTDOWN_COMPLETE
+        | chunk::HEARTBEAT_ACK => Some(SctpState::Closed),
         // DATA, SACK and the rest belong to an association that is known.
         _ => None,
     }

@@ -66,6 +66,7 @@ pub(crate) fn open(
     }
     let tags = first_tags(header, transport)?;
     let state = State { tags, state: SctpState::Closed, init: [false; 2], doubted_heartbeat: None };
+    check_tag(&state, Direction::Original, header, kinds)?;
     let mut walk = Walk::new(state, None, Direction::Original, header, kinds);
     walk.chunks(transport)?;
     let state = walk.state;
@@ -78,20 +79,25 @@ fn first_tags(header: Sctp, transport: &[u8]) -> Result<[u32; 2], Reason> {
     for chunk in Chunks::new(transport) {
         opening(chunk.kind).ok_or(Reason::SctpChunk)?;
         match chunk.kind {
-            chunk::INIT => {
-                reply = chunk.initiate_tag.ok_or(Reason::SctpChunk)?;
-                break;
-            }
-            chunk::HEARTBEAT => {
-                original = header.vtag;
-                break;
-            }
-            // A SHUTDOWN ACK out of the blue is answered with its own tag (RFC 9260, section
-            // 8.4, rule 5).
-            _ => reply = header.vtag,
+            chunk::INIT => reply = chunk.initiate_tag.ok_or(Reason::SctpChunk)?,
+            chunk::HEARTBEAT => original = header.vtag,
+            // Its answer repeats its own tag (RFC 9260, section 8.4, rule 5).
+            chunk::SHUTDOWN_ACK => reply = header.vtag,
+            _ => (),
         }
     }
     Ok([original, reply])
+}
+
+/// Whether a packet carries the tag of its direction, unless a chunk has a rule of its own.
+fn check_tag(
+    state: &State,
+    direction: Direction,
+    header: Sctp,
+    kinds: Kinds,
+) -> Result<(), Reason> {
+    let holds = kinds.contains_any(&OWN_TAG_RULE) || header.vtag == state.tags[direction.index()];
+    if holds { Ok(()) } else { Err(Reason::SctpTag) }
 }
 
 /// Judges a further packet.
@@ -108,8 +114,8 @@ pub(crate) fn packet(
         Err(reason) => return Judgement::invalid(reason),
     };
     let direction = standing.direction;
-    if !kinds.contains_any(&OWN_TAG_RULE) && header.vtag != state.tags[direction.index()] {
-        return Judgement::invalid(Reason::SctpTag);
+    if let Err(reason) = check_tag(state, direction, header, kinds) {
+        return Judgement::invalid(reason);
     }
     let mut walk = Walk::new(*state, Some(state.state), direction, header, kinds);
     let outcome = walk.chunks(transport);
@@ -259,28 +265,30 @@ impl Walk {
     fn init(&mut self, chunk: &Chunk, new: SctpState) -> Result<(), Reason> {
         let (this, other) = (self.direction.index(), self.direction.opposite().index());
         let tag = chunk.initiate_tag.ok_or(Reason::SctpChunk)?;
-        if self.state.init == [true; 2] {
-            self.state.init[other] = false;
+        // An INIT that is repeated with its tag chooses nothing.
+        if self.is_new || tag != self.state.tags[other] {
+            if self.state.init == [true; 2] {
+                self.state.init[other] = false;
+            }
+            self.state.init[this] = true;
+            self.state.tags[other] = tag;
         }
-        self.state.init[this] = true;
-        self.state.tags[other] = tag;
         // A client that tries the same port again and again must not keep it forever.
         let again = self.current == Some(SctpState::Closed) && new == SctpState::Closed;
         self.is_quiet |= again && !self.is_new;
         Ok(())
     }
 
-    /// An INIT ACK chooses the tag of the other direction, unless an INIT of its own sender has
-    /// chosen another.
+    /// An INIT ACK chooses the tag of the other direction, unless that is settled.
     fn init_ack(&mut self, chunk: &Chunk) -> Result<(), Reason> {
         let (this, other) = (self.direction.index(), self.direction.opposite().index());
         let tag = chunk.initiate_tag.ok_or(Reason::SctpChunk)?;
         let known = self.state.tags[other];
         let [mine, theirs] = [self.state.init[this], self.state.init[other]];
-        // With INITs from both ends, or when the peer's INIT was not seen, a tag that is known
-        // must be repeated.
-        let must_repeat = if theirs { mine } else { known != 0 };
-        if must_repeat && known != tag {
+        // Without an INIT to answer, or when its sender sent one of its own (RFC 9260, section
+        // 5.2.1), it must repeat the tag that is known.
+        let is_settled = if theirs { mine } else { known != 0 };
+        if is_settled && known != tag {
             return Err(Reason::SctpTag);
         }
         self.state.tags[other] = tag;
