@@ -1,0 +1,114 @@
+//! The list of matches.
+//!
+//! # How to add a match
+//!
+//! 1. Create `matches/NAME.rs`. Its module doc has one example line, says what is compared and
+//!    what Linux does at the edges.
+//! 2. Declare `pub const SPEC: Spec`: the name, one [`crate::option::Opt`] row an option in the
+//!    order `iptables-save` prints them, and where it may stand (`.only(family)`, `.needs(&[..])`,
+//!    `.tables(&[..])`, `.hooks(&[..])`, `.stateful()` when it remembers).
+//! 3. Declare the options struct with public typed fields ([`crate::option::Test`] for what may
+//!    be negated): other crates read them to reason about rules.
+//! 4. `pub fn parse(args: &mut Args<'_>) -> Option<Self>`: read each option with
+//!    `args.read(NAME, reader)`; readers are in [`crate::value`]. Return `None` only when a
+//!    mistake has been reported.
+//! 5. `pub fn print(&self, out: &mut Line)`: the canonical options, as `iptables-save` 1.8.9.
+//! 6. `pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer`: no allocation, no panic. What
+//!    cannot be known is [`Answer::Unknown`], never a guess. State goes to `scene.memory`.
+//! 7. Add its `pub mod` line in `matches.rs` and its row below, in order of name.
+//! 8. Write `tests/rules/NAME.t` (canonical, negated, boundary and failing rows, each checked
+//!    against the real tool) and a table test of `eval` in the file.
+//!
+//! A target is added the same way in `targets/`; its `eval` gives an [`crate::eval::Effect`].
+
+use crate::eval::{Answer, Scene};
+use crate::option::{Args, Spec};
+use crate::print::Line;
+
+macro_rules! matches {
+    ($($(#[$doc:meta])* $variant:ident = $module:ident,)*) => {
+        $(use super::$module;)*
+
+        /// A match of a rule.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Match {
+            $($(#[$doc])* $variant($module::$variant),)*
+        }
+
+        /// Which match: a row of the list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind { $($(#[$doc])* $variant,)* }
+
+        impl Kind {
+            /// Every match, in order of the list.
+            pub const ALL: &'static [Kind] = &[$(Kind::$variant,)*];
+
+            /// What the match declares.
+            pub fn spec(self) -> &'static Spec {
+                match self { $(Kind::$variant => &$module::SPEC,)* }
+            }
+
+            /// Reads the options of the match.
+            pub(crate) fn parse(self, args: &mut Args<'_>) -> Option<Match> {
+                Some(match self {
+                    $(Kind::$variant => Match::$variant($module::$variant::parse(args)?),)*
+                })
+            }
+        }
+
+        impl Match {
+            /// Which match it is.
+            pub fn kind(&self) -> Kind {
+                match self { $(Match::$variant(_) => Kind::$variant,)* }
+            }
+
+            /// Writes its options, each with a blank before.
+            pub fn print(&self, out: &mut Line) {
+                match self { $(Match::$variant(found) => found.print(out),)* }
+            }
+
+            /// Whether the packet matches.
+            pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
+                match self { $(Match::$variant(found) => found.eval(scene),)* }
+            }
+        }
+    };
+}
+
+matches! {
+    /// `comment`: a remark.
+    Comment = comment,
+    /// `conntrack`: what connection tracking says.
+    Conntrack = conntrack,
+    /// `helper`: which helper announced the connection.
+    Helper = helper,
+    /// `multiport`: lists of ports.
+    Multiport = multiport,
+    /// `state`: the ct state, in its older spelling.
+    State = state,
+    /// `tcp`: ports, flags and options of TCP.
+    Tcp = tcp,
+    /// `udp`: ports of UDP.
+    Udp = udp,
+}
+
+impl Kind {
+    /// The match called `name`, also by the names under which a protocol loads it.
+    pub fn from_name(name: &str, family: kinwall_terms::Family) -> Option<Kind> {
+        let name = match name {
+            "ipv6-icmp" | "icmpv6" => "icmp6",
+            "mobility-header" | "ipv6-mh" => "mh",
+            "ipv6-opts" => "dst",
+            "ipv6-frag" => "frag",
+            "ipv6-route" => "rt",
+            name => name,
+        };
+        let fits = |spec: &Spec| spec.name == name && spec.family.is_none_or(|f| f == family);
+        Kind::ALL.iter().copied().find(|kind| fits(kind.spec()))
+    }
+
+    /// Whether a match of that name exists in some family.
+    pub fn exists(name: &str) -> bool {
+        Kind::ALL.iter().any(|kind| kind.spec().name == name)
+    }
+}

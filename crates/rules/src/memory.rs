@@ -1,0 +1,77 @@
+//! What rules remember from packet to packet.
+//!
+//! The engine owns one [`Memory`] and passes it to every walk of both families. A match that
+//! counts (limit, quota, statistic) keeps its state in the [`Slot`] of its own rule; what rules
+//! share by name (recent, hashlimit, connlimit, sets) lives in tables of its own, each bounded
+//! by the limits named in the file of its match.
+
+use crate::eval::RuleId;
+use crate::program::Program;
+use crate::ruleset::Counters;
+use kinwall_terms::Family;
+
+/// The place of one match or target of one rule in [`Memory`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+/// What one match or target of one rule remembers.
+#[derive(Clone, Debug, Default)]
+pub enum Remembered {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+}
+
+/// What all rules remember.
+#[derive(Debug, Default)]
+pub struct Memory {
+    slots: [Vec<Remembered>; 2],
+    counters: [Vec<Counters>; 2],
+    seed: u64,
+}
+
+impl Memory {
+    /// Empty, with room for the rules of `programs` (at most one a family). `seed` decides what
+    /// rules that live by chance (`statistic --mode random`) do.
+    pub fn new(programs: &[&Program], seed: u64) -> Memory {
+        let mut memory = Memory { seed, ..Memory::default() };
+        for program in programs {
+            let family = program.family().index();
+            memory.slots[family].resize(program.slots(), Remembered::Nothing);
+            memory.counters[family].resize(program.len(), Counters::default());
+        }
+        memory
+    }
+
+    /// What `slot` of `family` remembers; room is made for a slot that is new.
+    pub fn slot(&mut self, family: Family, slot: Slot) -> &mut Remembered {
+        let slots = &mut self.slots[family.index()];
+        let index = slot.0 as usize;
+        if index >= slots.len() {
+            slots.resize(index + 1, Remembered::Nothing);
+        }
+        &mut slots[index]
+    }
+
+    /// Counts one packet of `bytes` for a rule that matched.
+    pub(crate) fn count(&mut self, family: Family, rule: RuleId, bytes: u64) {
+        if let Some(counters) = self.counters[family.index()].get_mut(rule.0 as usize) {
+            counters.packets += 1;
+            counters.bytes += bytes;
+        }
+    }
+
+    /// What a rule counted so far.
+    pub fn counters(&self, family: Family, rule: RuleId) -> Counters {
+        self.counters[family.index()].get(rule.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// The next number of the chance generator (SplitMix64, a public-domain sequence).
+    pub fn chance(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,165 @@
+//! The rows of `tests/rules/*.t` and generated rule sets through the real tools: what
+//! `iptables-save` prints after `iptables-restore` is what we print, and what it refuses we
+//! refuse. Each file is loaded in a network namespace of its own.
+//!
+//! Needs root and iptables 1.8.9 with the nf_tables backend (Debian 12); says so loudly when it
+//! cannot run.
+
+mod common;
+
+use common::{Row, rows};
+use kinwall_rules::load::{Source, load};
+use kinwall_rules::print;
+use kinwall_terms::{Family, Table};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+const VERSION: &str = "v1.8.9 (nf_tables)";
+
+fn tool(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "iptables",
+        Family::Ipv6 => "ip6tables",
+    }
+}
+
+/// Whether the real tools can be asked.
+fn can_run() -> bool {
+    let output = Command::new("unshare").args(["-n", "iptables-save", "--version"]).output();
+    let version = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+    let found = version.as_ref().is_ok_and(|version| version.contains(VERSION));
+    if !found {
+        eprintln!(
+            "\n*** NOT RUN: comparison with the real iptables. It needs root and iptables \
+             {VERSION}; found {version:?}\n"
+        );
+    }
+    found
+}
+
+/// What the tool prints, from `*TABLE` to COMMIT, after loading `file`; or what it says.
+fn real(family: Family, table: &str, file: &str) -> Result<String, String> {
+    let tool = tool(family);
+    let script = format!("{tool}-restore >&2 && {tool}-save -t {table}");
+    let mut child = Command::new("unshare")
+        .args(["-n", "sh", "-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("unshare runs");
+    child.stdin.take().unwrap().write_all(file.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect())
+}
+
+fn ours(family: Family, table: &str, file: &str) -> Result<String, String> {
+    let source = Source { name: "file", text: file, family: Some(family) };
+    let loaded = load(&[source]).map_err(|mistakes| {
+        mistakes.iter().map(|mistake| mistake.render("file", file)).collect::<String>()
+    })?;
+    let rules = loaded.ruleset(family).and_then(|r| r.table(Table::from_name(table)?));
+    Ok(rules.map_or(String::new(), |rules| print::table(rules, print::Options::default())))
+}
+
+#[test]
+fn the_real_tool_prints_and_refuses_the_rows_as_we_do() {
+    if !can_run() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    let rows = rows();
+    for row in &rows {
+        let Row { place, family, table, chain, .. } = row;
+        let file = row.file();
+        match (real(*family, table, &file), row.line()) {
+            (Ok(text), Some(line)) if text.lines().any(|found| found == line) => {}
+            (Err(_), None) => {}
+            (Ok(_), None) if row.strict => {}
+            (found, expected) => wrong.push(format!(
+                "{place} ({family}, {chain}): {found:?}, expected {expected:?}\n{file}"
+            )),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_real_tool_prints_whole_files_as_we_do() {
+    if !can_run() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (family, table, file) in files() {
+        match (real(family, table, &file), ours(family, table, &file)) {
+            (Ok(real), Ok(ours)) if real == ours => {}
+            (Err(_), Err(_)) => {}
+            (real, ours) => wrong.push(format!("{file}real: {real:?}\nours: {ours:?}\n")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Files about the grammar around the rules.
+fn files() -> Vec<(Family, &'static str, String)> {
+    let deep = |count: usize| {
+        let chains: String = (0..count).map(|n| format!(":c{n} - [0:0]\n")).collect();
+        let jumps: String = (1..count).map(|n| format!("-A c{} -j c{n}\n", n - 1)).collect();
+        format!("{chains}-A INPUT -j c0\n{jumps}")
+    };
+    let bodies = [
+        String::new(),
+        ":INPUT DROP [5:6]\n".into(),
+        ":zz - [0:0]\n:aa - [1:2]\n:Aa -\n:a-b ACCEPT [0:0]\n-A zz -j aa\n-A INPUT -g zz\n".into(),
+        "-A INPUT -j later\n:later -\n".into(),
+        ":x -\n-A x -j DROP\n:x -\n".into(),
+        ":x -\n:y -\n-A x -j y\n-A y -j x\n".into(),
+        ":x -\n:y -\n-A x -j y\n-A y -j x\n-A INPUT -j x\n".into(),
+        ":x -\n-N x\n".into(),
+        ":x -\n-N y\n-A x -j y\n-A INPUT -j x\n".into(),
+        ":x -\n-P x DROP\n".into(),
+        "-P INPUT DROP\n-P FORWARD QUEUE\n".into(),
+        "-P OUTPUT DROP\n".into(),
+        "-A nosuch -j DROP\n".into(),
+        format!(":{} -\n", "a".repeat(28)),
+        format!(":{} -\n", "a".repeat(29)),
+        ":ACCEPT -\n".into(),
+        ":x\n".into(),
+        ":INPUT REJECT\n".into(),
+        ":PREROUTING ACCEPT [0:0]\n".into(),
+        "[1:2] -A INPUT -j DROP\n[1:2]-A INPUT -j ACCEPT\n".into(),
+        "  -A INPUT -j DROP\n\n# comment\n".into(),
+        "  # comment\n".into(),
+        "-I INPUT 3 -j DROP\n".into(),
+        "-I INPUT -j DROP\n-I INPUT -j ACCEPT\n-I INPUT 2 -j RETURN\n".into(),
+        "-I INPUT -s 1.2.3.4,5.6.7.8 -d 9.9.9.9,8.8.8.8 -j DROP\n".into(),
+        "-A INPUT -s 1.2.3.4,5.6.7.8 -d 9.9.9.9,8.8.8.8 -j DROP\n".into(),
+        "-A INPUT -j DROP\n-D INPUT -j ACCEPT\n".into(),
+        "-A INPUT -4 -j DROP\n-A INPUT -6 -j ACCEPT\n".into(),
+        "-A INPUT -p tcp -m comment --comment first --dport 22 -m comment --comment second\n"
+            .into(),
+        "-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -m conntrack --ctstate NEW\n"
+            .into(),
+        "*nat\nCOMMIT\n".into(),
+        deep(15),
+        deep(16),
+        deep(17),
+    ];
+    bodies
+        .into_iter()
+        .map(|body| (Family::Ipv4, "filter", format!("*filter\n{body}COMMIT\n")))
+        .chain([
+            (Family::Ipv4, "filter", "*filter\n-A INPUT -j DROP\n".into()),
+            (Family::Ipv4, "filter", "-A INPUT -j DROP\n".into()),
+            (Family::Ipv4, "nofilter", "*nofilter\nCOMMIT\n".into()),
+            (Family::Ipv4, "nat", "*nat\n:INPUT DROP [0:0]\n:x -\nCOMMIT\n".into()),
+            (Family::Ipv6, "mangle", "*mangle\n:x -\n-A POSTROUTING -j x\nCOMMIT\n".into()),
+            (Family::Ipv6, "raw", "*raw\n-A OUTPUT -j NOTRACK\nCOMMIT\n".into()),
+            (Family::Ipv6, "security", "*security\n-A FORWARD -j ACCEPT\nCOMMIT\n".into()),
+        ])
+        .collect()
+}

@@ -1,0 +1,8 @@
+*raw
+@both
+:PREROUTING,OUTPUT
+-j NOTRACK;=;OK
+-j NOTRACK --notrack;;FAIL
+*filter
+:FORWARD
+-j NOTRACK;;FAIL
