@@ -30,6 +30,7 @@ mod index;
 mod key;
 mod keymap;
 mod life;
+pub mod defrag;
 pub mod proto;
 pub mod settings;
 mod slab;

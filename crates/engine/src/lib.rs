@@ -1,1 +1,22 @@
 //! Where connection tracking, helpers and rules meet: the path of a packet.
+//!
+//! [`Engine`] is one value owned by one thread. Hand it packets with [`Engine::handle`]; it
+//! answers with an [`Outcome`]. It has no I/O, clock, lock or global: what it answers depends on
+//! its arguments alone. The path itself is in `path.rs`, one stage a line.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod engine;
+mod help;
+pub mod outcome;
+pub mod packet;
+mod path;
+pub mod settings;
+pub mod trace;
+
+pub use engine::Engine;
+pub use help::HelpState;
+pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
+pub use packet::{Ingress, Packet, Presumed};
+pub use settings::{SettingError, Settings};
+pub use trace::{AssignedBy, Expecting, Step, Trace};

@@ -1,0 +1,287 @@
+//! The engine: one value, owned by one thread, that takes packets and instants.
+
+use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
+use crate::packet::{Ingress, Packet, Presumed};
+use crate::path::{Passage, Stop};
+use crate::settings::{SettingError, Settings};
+use crate::trace::Trace;
+use kinwall_conntrack::defrag::Defragmenter;
+use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt};
+use kinwall_helpers::{Effects, Instances};
+use kinwall_rules::facts::PacketState;
+use kinwall_rules::memory::Memory;
+use kinwall_rules::program::Program;
+use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict};
+use kinwall_topology::Topology;
+use kinwall_wire::Headers;
+
+use crate::help::HelpState;
+
+/// A stateful firewall without I/O, clock, threads or globals: what it answers depends on its
+/// arguments alone.
+///
+/// Hand it packets in the order of their time with [`Engine::handle`]; ask
+/// [`Engine::next_deadline`] when [`Engine::expire`] has work; drain [`Engine::events`].
+pub struct Engine {
+    pub(crate) topology: Topology,
+    pub(crate) settings: Settings,
+    /// The rules of each family, by [`Family::index`].
+    pub(crate) programs: [Option<Program>; 2],
+    pub(crate) memory: Memory,
+    pub(crate) conntrack: Conntrack<HelpState>,
+    pub(crate) defragmenter: Defragmenter,
+    /// What the helper under way wants; kept for its memory.
+    pub(crate) effects: Effects,
+    next_deadline: Time,
+}
+
+/// Expired connections and expectations looked at per packet, at most.
+const EXPIRE_PER_PACKET: usize = 64;
+
+impl Engine {
+    /// An engine with empty tables. `seed` keys its hash tables and decides what rules that live
+    /// by chance do: the same seed and packets give the same answers.
+    pub fn new(
+        topology: Topology,
+        settings: Settings,
+        programs: [Option<Program>; 2],
+        seed: u64,
+    ) -> Engine {
+        let loaded: Vec<&Program> = programs.iter().flatten().collect();
+        let memory = Memory::new(&loaded, seed);
+        let conntrack = Conntrack::new(settings.tracking.clone(), u128::from(seed) << 64 | 1);
+        let tracking = &settings.tracking;
+        let defragmenter =
+            Defragmenter::new(tracking.ipv4_fragments, tracking.ipv6_fragments, seed.into());
+        Engine {
+            topology,
+            settings,
+            programs,
+            memory,
+            conntrack,
+            defragmenter,
+            effects: Effects::new(),
+            next_deadline: Time(0),
+        }
+    }
+
+    /// Takes one packet through the whole path. `now` never goes back: an earlier instant than
+    /// the last counts as the last.
+    pub fn handle(&mut self, now: Time, packet: &mut Packet<'_>) -> Outcome {
+        self.run(now, packet, None, None)
+    }
+
+    /// The same, with every step written down in `trace`.
+    pub fn handle_traced(
+        &mut self,
+        now: Time,
+        packet: &mut Packet<'_>,
+        trace: &mut Trace,
+    ) -> Outcome {
+        self.run(now, packet, None, Some(trace))
+    }
+
+    /// Takes a packet through the rules as if tracking had said what is presumed. Nothing is
+    /// remembered of its connection.
+    pub fn suppose(
+        &mut self,
+        now: Time,
+        packet: &mut Packet<'_>,
+        presumed: &Presumed,
+        trace: &mut Trace,
+    ) -> Outcome {
+        self.run(now, packet, Some(presumed), Some(trace))
+    }
+
+    fn run<'t>(
+        &mut self,
+        now: Time,
+        packet: &mut Packet<'_>,
+        presumed: Option<&'t Presumed>,
+        trace: Option<&'t mut Trace>,
+    ) -> Outcome {
+        if now >= self.next_deadline {
+            self.expire(now, EXPIRE_PER_PACKET);
+        }
+        let in_iface = match packet.ingress {
+            Ingress::Interface(name) => name,
+            Ingress::Local { .. } => None,
+        };
+        let headers = match Headers::parse(&packet.bytes) {
+            Ok(headers) => headers,
+            Err(error) => return Outcome::unread(in_iface, packet.bytes.len(), error.reason()),
+        };
+        let mut passage = Passage {
+            now,
+            state: PacketState::new(&headers),
+            headers,
+            path: Path::Unrouted,
+            in_iface,
+            out_iface: None,
+            ct: None,
+            rule: None,
+            queued: None,
+            presumed,
+            trace,
+            packet,
+        };
+        let end = match passage.packet.ingress {
+            Ingress::Interface(_) => self.received(&mut passage),
+            Ingress::Local { .. } => self.sent(&mut passage),
+        };
+        self.conclude(&passage, end.err())
+    }
+
+    /// Removes what has expired, at most `budget` entries of each table; false when more is due.
+    pub fn expire(&mut self, now: Time, budget: usize) -> bool {
+        let done = self.conntrack.expire(now, budget);
+        self.defragmenter.expire(now, |_| {});
+        self.next_deadline = self.next_deadline().unwrap_or(Time(u64::MAX));
+        done
+    }
+
+    /// When [`Engine::expire`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let deadlines = [self.conntrack.next_deadline(), self.defragmenter.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Writes events down from now on, or stops doing so. Off at first.
+    pub fn set_events(&mut self, on: bool) {
+        self.conntrack.set_events(on);
+    }
+
+    /// What happened to connections and expectations since the last call, in order.
+    pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.conntrack.drain_events()
+    }
+
+    /// Changes a setting while connections are tracked; they keep what they have (a connection
+    /// its helper).
+    ///
+    /// # Errors
+    ///
+    /// The setting is unknown, its value wrong, or it can only be set at the start (`ports=`).
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
+        if key.ends_with(".ports") {
+            return Err(SettingError::OnlyAtStart(key.to_owned()));
+        }
+        self.settings.set(&mut self.topology, key, value)?;
+        let mut probe = self.settings.tracking.clone();
+        if probe.set(key, value).is_ok() {
+            self.conntrack.set(key, value).map_err(SettingError::Sysctl)?;
+            let tracking = &self.settings.tracking;
+            self.defragmenter.set_limits(tracking.ipv4_fragments, tracking.ipv6_fragments);
+        }
+        Ok(())
+    }
+
+    /// The topology.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The helpers as they are registered.
+    pub fn instances(&self) -> &Instances {
+        &self.settings.instances
+    }
+
+    /// The name of a helper.
+    pub fn helper_name(&self, helper: HelperId) -> &str {
+        self.settings.instances.get(helper.0).map_or("", |instance| &instance.name)
+    }
+
+    /// The rules of a family.
+    pub fn program(&self, family: Family) -> Option<&Program> {
+        self.programs[family.index()].as_ref()
+    }
+
+    /// What rules remember, their counters among it.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The connection and expectation tables.
+    pub fn conntrack(&self) -> &Conntrack<HelpState> {
+        &self.conntrack
+    }
+
+    /// What is told of a connection after a packet.
+    pub(crate) fn connection_facts(
+        &self,
+        id: ConnId,
+        direction: Direction,
+    ) -> Option<ConnectionFacts> {
+        let view = self.conntrack.connection(id)?;
+        let master = view.master;
+        Some(ConnectionFacts {
+            number: view.serial,
+            direction,
+            status: view.status,
+            mark: view.mark,
+            master: master.map(|master| master.serial),
+            master_helper: master.and_then(|master| master.helper),
+            own_helper: view.helper,
+            announced: master.map(|master| Announced {
+                expectation: master.expectation,
+                packet: master.announced.packet,
+                offset: master.announced.span.offset,
+                length: master.announced.span.length,
+            }),
+        })
+    }
+
+    /// Composes the answer. A connection whose first packet did not survive never was.
+    fn conclude(&mut self, p: &Passage<'_, '_, '_>, stop: Option<Stop>) -> Outcome {
+        let ct = p.ct.filter(|ct| ct.state != CtState::Untracked);
+        let connection = ct.and_then(|ct| self.connection_facts(ct.conn?, ct.direction));
+        if stop.is_some()
+            && let Some(PacketCt { conn: Some(id), new: true, .. }) = p.ct
+        {
+            self.conntrack.abandon(id);
+        }
+        let invalid = p.ct.and_then(|ct| ct.reason);
+        let verdict = match (stop, p.queued) {
+            (Some(stop), _) => stop.verdict,
+            (None, Some(queue)) => Verdict::Queue(queue),
+            (None, None) => Verdict::Accept,
+        };
+        Outcome {
+            verdict,
+            path: p.path,
+            in_iface: p.in_iface,
+            out_iface: p.out_iface,
+            ct_state: p.ct.map(|ct| ct.state),
+            reason: stop.and_then(|stop| stop.reason).or(invalid),
+            invalid,
+            rule: p.rule,
+            connection,
+            mark: p.state.mark,
+            length: p.headers.total_length,
+        }
+    }
+}
+
+impl Outcome {
+    /// A packet whose network header cannot be read.
+    fn unread(in_iface: Option<InterfaceName>, length: usize, reason: Reason) -> Outcome {
+        Outcome {
+            verdict: Verdict::Drop,
+            path: Path::Unrouted,
+            in_iface,
+            out_iface: None,
+            ct_state: None,
+            reason: Some(reason),
+            invalid: None,
+            rule: None,
+            connection: None,
+            mark: 0,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Helpers at work: which connection gets one, what it is shown, and what becomes of what it
+//! wants.
+
+use crate::engine::Engine;
+use crate::outcome::Path;
+use crate::path::{Passage, Stage, Stop};
+use crate::trace::{AssignedBy, Expecting, Step};
+use kinwall_conntrack::{
+    Announcement, ConnId, Conntrack, ExpId, Expectation, ExpectationView, HelperId, PacketCt,
+    Refusal, View,
+};
+use kinwall_helpers::effects::Activation;
+use kinwall_helpers::{
+    Broadcast, Effect, OnRefusal, Pair, Pending, Proposal, Routing, Scratch, Segment,
+};
+use kinwall_rules::facts::CtTemplate;
+use kinwall_terms::{CtState, Direction, InterfaceName, Reason, Status, Time, Tuple};
+use kinwall_topology::Topology;
+use kinwall_wire::L4;
+use std::net::IpAddr;
+
+/// What is remembered for a connection with a helper.
+#[derive(Debug)]
+pub struct HelpState {
+    /// The helper's own memory.
+    scratch: Scratch,
+    /// The helper wants to see nothing more of this connection.
+    blind: bool,
+}
+
+impl Engine {
+    /// Gives a new connection its helper: the one its expectation names, else the one the CT rule
+    /// names, else, where the switch is on, the one of its port. Later packets change nothing.
+    pub(crate) fn assign_helper(
+        &mut self,
+        p: &mut Passage<'_, '_, '_>,
+        ct: PacketCt,
+        template: &CtTemplate,
+    ) {
+        let Some(id) = ct.conn else { return };
+        let Some(view) = self.conntrack.connection(id) else { return };
+        let instances = &self.settings.instances;
+        let (helper, by) = if view.status.contains(Status::EXPECTED) {
+            let child = view.master.and_then(|master| master.child_helper);
+            (child.map(|helper| helper.0), AssignedBy::Expectation)
+        } else if let Some(name) = &template.helper {
+            let found = instances.assigned(name, view.original.family(), view.original.proto);
+            (found.ok(), AssignedBy::Rule)
+        } else if self.settings.automatic_assignment() {
+            let reply = &view.reply;
+            let found = instances.automatic(reply.family(), reply.proto, reply.sport);
+            (found, AssignedBy::Port)
+        } else {
+            return;
+        };
+        let Some(helper) = helper else { return };
+        let Some(instance) = instances.get(helper) else { return };
+        let state = HelpState { scratch: instance.helper.kind.scratch(), blind: false };
+        let helper = HelperId(helper);
+        self.conntrack.set_helper(id, helper, state);
+        if by == AssignedBy::Rule {
+            self.conntrack.add_status(id, Status::HELPER);
+        }
+        p.note(|| Step::Assigned { helper, by });
+    }
+
+    /// Shows the payload to the connection's helper, and applies what it wants.
+    pub(crate) fn help(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
+        let Some(ct @ PacketCt { conn: Some(id), .. }) = p.ct else { return Ok(()) };
+        // ICMP errors about the connection carry nothing that its helper could read.
+        if matches!(p.headers.l4, L4::Icmp(_)) {
+            return Ok(());
+        }
+        let Some(helper) = self.conntrack.helper(id) else { return Ok(()) };
+        let Some(view) = self.conntrack.connection(id) else { return Ok(()) };
+        self.inspect(p, ct, helper, &view);
+        if self.effects.is_empty() {
+            return Ok(());
+        }
+        let mut expected = Vec::new();
+        let refused = self.apply(p, id, helper, &mut expected);
+        if self.effects.blind_reason().is_some()
+            && let Some((_, state)) = self.conntrack.helper_scratch_mut(id)
+        {
+            state.blind = true;
+        }
+        let drop = self.effects.drop_reason().map(|note| note.reason).or(refused);
+        let effects = &self.effects;
+        p.note(|| Step::Helped { helper, notes: effects.notes().to_vec(), expected, drop });
+        drop.map_or(Ok(()), |reason| Err(Stop::drop(reason)))
+    }
+
+    /// Fills `self.effects`.
+    fn inspect(&mut self, p: &Passage<'_, '_, '_>, ct: PacketCt, helper: HelperId, view: &View) {
+        self.effects.clear();
+        let Engine { conntrack, settings, topology, effects, .. } = self;
+        let Some(instance) = settings.instances.get(helper.0) else { return };
+        let pending = if instance.guard.counts() {
+            pending(conntrack, view, p.headers.src, p.now)
+        } else {
+            Pending::default()
+        };
+        let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return };
+        if state.blind {
+            return;
+        }
+        let routes = Routes { topology, out: p.out_iface };
+        let segment = Segment {
+            payload: p.headers.payload(&p.packet.bytes),
+            packet_at: 0,
+            direction: ct.direction,
+            original: view.original,
+            reply: view.reply,
+            seq: match p.headers.l4 {
+                L4::Tcp(tcp) => tcp.seq,
+                _ => 0,
+            },
+            established: ct.state == CtState::Established,
+            expected: view.status.contains(Status::EXPECTED),
+            port: instance.port.unwrap_or(0),
+            options: &instance.options,
+            kernel: settings.tracking.kernel(),
+            broadcast: broadcast(topology, p),
+            routing: Some(&routes),
+            pending,
+        };
+        instance.inspect(settings.profile, &segment, &mut state.scratch, effects);
+    }
+
+    /// Applies the effects in order; why the packet must be dropped, if it must.
+    fn apply(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        id: ConnId,
+        helper: HelperId,
+        expected: &mut Vec<Expecting>,
+    ) -> Option<Reason> {
+        let effects = std::mem::take(&mut self.effects);
+        let mut skip = 0;
+        let mut drop = None;
+        for effect in effects.list() {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            match self.apply_one(p, id, helper, effect, expected) {
+                Applied::Done => {}
+                Applied::Skip(count) => skip = count,
+                Applied::Drop => {
+                    drop = Some(Reason::HelperRefused);
+                    break;
+                }
+            }
+        }
+        self.effects = effects;
+        drop
+    }
+
+    fn apply_one(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        id: ConnId,
+        helper: HelperId,
+        effect: &Effect,
+        expected: &mut Vec<Expecting>,
+    ) -> Applied {
+        match effect {
+            Effect::Expect(proposal) => {
+                let made = self.expect(p, id, helper, proposal);
+                expected.push(self.expecting(proposal, made));
+                refused(made.is_err(), proposal)
+            }
+            Effect::ExpectPair(pair) => self.expect_pair(p, id, helper, pair, expected),
+            Effect::Activate(activation) => match self.activate(p.now, id, activation) {
+                true => Applied::Skip(activation.skip_when_found),
+                false => Applied::Done,
+            },
+            Effect::Flush(classes) => {
+                self.conntrack.remove_expectations(id, |class| classes.contains(class));
+                Applied::Done
+            }
+            Effect::Refresh { seconds } => {
+                self.conntrack.refresh(id, p.now, *seconds);
+                Applied::Done
+            }
+            Effect::EndChild { tuple } => {
+                self.end_child(id, tuple, p.now);
+                Applied::Done
+            }
+            Effect::ForgetKeymap => {
+                self.conntrack.remove_keymap(id);
+                Applied::Done
+            }
+        }
+    }
+
+    /// Makes one expectation.
+    fn expect(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        id: ConnId,
+        helper: HelperId,
+        proposal: &Proposal,
+    ) -> Result<ExpId, Reason> {
+        let instances = &self.settings.instances;
+        let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
+        let policy = instance.helper.policy(proposal.class, &instance.options);
+        let child = proposal.child.and_then(|kind| instances.child(helper.0, kind));
+        let expectation = Expectation {
+            expected: proposal.expected,
+            class: proposal.class,
+            flags: proposal.flags,
+            timeout_s: policy.timeout_s,
+            class_limit: policy.limit,
+            helper,
+            child_helper: child.map(HelperId),
+            announced: Announcement { packet: p.packet.number, span: proposal.announcement },
+            saved: None,
+            skip_master: proposal.skip_master,
+        };
+        self.conntrack.expect(p.now, id, expectation).map_err(Refusal::reason)
+    }
+
+    /// Makes two expectations, or none.
+    fn expect_pair(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        id: ConnId,
+        helper: HelperId,
+        pair: &Pair,
+        expected: &mut Vec<Expecting>,
+    ) -> Applied {
+        let first = self.expect(p, id, helper, &pair.first);
+        let second = first.and_then(|_| self.expect(p, id, helper, &pair.second));
+        let keymap = match (first, second) {
+            (Ok(_), Ok(_)) if pair.keymap => self.enter_keymap(id, pair),
+            _ => Ok(()),
+        };
+        let failed = first.err().or(second.err()).or(keymap.err());
+        if failed.is_some() {
+            for made in [first, second].into_iter().flatten() {
+                self.conntrack.remove_expectation(made);
+            }
+        } else if let (Ok(first), Ok(second), true) = (first, second, pair.keymap) {
+            // The child of one direction of a call does away with the other's expectation.
+            self.conntrack.pair(first, second);
+            self.conntrack.tie_children(id);
+        }
+        for (proposal, made) in [(&pair.first, first), (&pair.second, second)] {
+            let made = failed.map_or(made, Err);
+            expected.push(self.expecting(proposal, made));
+        }
+        refused(failed.is_some(), &pair.first)
+    }
+
+    fn enter_keymap(&mut self, id: ConnId, pair: &Pair) -> Result<(), Reason> {
+        let tuples = [&pair.first, &pair.second].map(|proposal| proposal.expected.tuple);
+        for (direction, tuple) in Direction::ALL.into_iter().zip(tuples) {
+            let entered = self.conntrack.add_keymap(id, direction, &tuple);
+            entered.map_err(|_| Reason::ExpectationClash)?;
+        }
+        Ok(())
+    }
+
+    fn activate(&mut self, now: Time, id: ConnId, wanted: &Activation) -> bool {
+        let Activation { class, dst, dport, proto, timeout_s, .. } = *wanted;
+        let found: Vec<ExpId> = self
+            .conntrack
+            .expectations_of(id, now)
+            .filter(|view| {
+                let tuple = &view.expected.tuple;
+                view.class == class && (tuple.dst, tuple.dport, tuple.proto) == (dst, dport, proto)
+            })
+            .map(|view| view.id)
+            .collect();
+        for expectation in &found {
+            self.conntrack.activate(*expectation, now, timeout_s);
+        }
+        !found.is_empty()
+    }
+
+    /// Ends the child with `tuple`, or takes back the expectation of it.
+    fn end_child(&mut self, id: ConnId, tuple: &Tuple, now: Time) {
+        let Some(view) = self.conntrack.connection(id) else { return };
+        let child = self.conntrack.find(tuple, view.zone, now).map(|(child, _)| child);
+        let is_ours = |child: &ConnId| {
+            let master = self.conntrack.connection(*child).and_then(|view| view.master);
+            master.is_some_and(|master| master.id == id)
+        };
+        if let Some(child) = child.filter(is_ours) {
+            self.conntrack.kill(child);
+            return;
+        }
+        let awaited: Vec<ExpId> = self
+            .conntrack
+            .expectations_of(id, now)
+            .filter(|view| view.expected.tuple == *tuple)
+            .map(|view| view.id)
+            .collect();
+        for expectation in awaited {
+            self.conntrack.remove_expectation(expectation);
+        }
+    }
+
+    /// What the trace says of a proposal.
+    fn expecting(&self, proposal: &Proposal, made: Result<ExpId, Reason>) -> Expecting {
+        let number = |id| self.conntrack.expectation(id).map_or(0, |view| view.serial);
+        Expecting { expected: proposal.expected, made: made.map(number) }
+    }
+}
+
+/// What applying one effect brings.
+enum Applied {
+    /// On to the next.
+    Done,
+    /// On, leaving out this many.
+    Skip(u8),
+    /// The packet is dropped, and what follows does not apply.
+    Drop,
+}
+
+fn refused(failed: bool, proposal: &Proposal) -> Applied {
+    if failed && proposal.on_refusal == OnRefusal::Drop { Applied::Drop } else { Applied::Done }
+}
+
+/// What a packet's sender has pending.
+fn pending(conntrack: &Conntrack<HelpState>, view: &View, sender: IpAddr, now: Time) -> Pending {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let to_sender = |view: &ExpectationView| view.expected.tuple.dst == sender;
+    Pending {
+        of_master: count(conntrack.expectations_of(view.id, now).count()),
+        of_peer: count(conntrack.expectations(now).filter(to_sender).count()),
+    }
+}
+
+/// The network of a broadcast that the gateway sends.
+fn broadcast(topology: &Topology, p: &Passage<'_, '_, '_>) -> Option<Broadcast> {
+    let (Path::Sent, Some(out), IpAddr::V4(dst)) = (p.path, p.out_iface, p.headers.dst) else {
+        return None;
+    };
+    let network = topology.broadcast_of(out, dst)?;
+    (network.broadcast() == dst)
+        .then(|| Broadcast { address: dst.into(), netmask: network.netmask().into() })
+}
+
+/// The routes as a helper may ask for them.
+struct Routes<'a> {
+    topology: &'a Topology,
+    out: Option<InterfaceName>,
+}
+
+impl Routing for Routes<'_> {
+    fn leaves_with_packet(&self, address: IpAddr) -> bool {
+        self.topology.route(address).out == self.out
+    }
+
+    fn same_next_hop(&self, one: IpAddr, other: IpAddr) -> bool {
+        let [one, other] = [one, other].map(|address| self.topology.route(address));
+        one.out.is_some() && one.out == other.out
+    }
+}
