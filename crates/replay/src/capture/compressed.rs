@@ -1,0 +1,101 @@
+//! Compressed captures: gzip and zstd, by their first bytes, one within the other up to a limit.
+
+use super::window::Window;
+use flate2::read::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+
+/// How many times a capture may be compressed.
+pub(crate) const NESTING_MAX: usize = 4;
+
+/// Bytes read at once from what is compressed.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The decompressed stream behind `stream`, which is left as it is when it is not compressed.
+pub(crate) fn decompress(mut stream: Box<dyn Read>) -> io::Result<Window> {
+    for _ in 0..=NESTING_MAX {
+        let mut magic = Vec::with_capacity(4);
+        stream.by_ref().take(4).read_to_end(&mut magic)?;
+        let rest = Cursor::new(magic.clone()).chain(stream);
+        stream = match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(rest)),
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+                Box::new(Zstd::new(Box::new(BufReader::with_capacity(BUFFER_BYTES, rest))))
+            }
+            _ => return Ok(Window::new(Box::new(rest))),
+        };
+    }
+    let message = format!("it is compressed more than {NESTING_MAX} times");
+    Err(io::Error::new(ErrorKind::InvalidData, message))
+}
+
+/// All frames of a zstd stream, one after the other (RFC 8878, section 3).
+struct Zstd {
+    state: State,
+}
+
+type Compressed = Box<dyn BufRead>;
+
+enum State {
+    /// Between two frames.
+    Between(Compressed),
+    Frame(Box<StreamingDecoder<Compressed, ruzstd::decoding::FrameDecoder>>),
+    Finished,
+}
+
+impl Zstd {
+    fn new(stream: Compressed) -> Zstd {
+        Zstd { state: State::Between(stream) }
+    }
+}
+
+impl Read for Zstd {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Finished) {
+                State::Finished => return Ok(0),
+                State::Between(mut stream) => {
+                    if stream.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    self.state = begin(stream)?;
+                }
+                State::Frame(mut frame) => {
+                    let read = frame.read(into)?;
+                    if read > 0 || into.is_empty() {
+                        self.state = State::Frame(frame);
+                        return Ok(read);
+                    }
+                    self.state = State::Between(frame.into_inner());
+                }
+            }
+        }
+    }
+}
+
+/// Begins the next frame, or skips one that holds no data.
+fn begin(mut stream: Compressed) -> io::Result<State> {
+    let magic = stream.fill_buf()?;
+    if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = magic {
+        let mut header = [0; 8];
+        stream.read_exact(&mut header)?;
+        let [.., a, b, c, d] = header;
+        let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+        io::copy(&mut stream.by_ref().take(length), &mut io::sink())?;
+        return Ok(State::Between(stream));
+    }
+    match StreamingDecoder::new(stream) {
+        Ok(frame) => Ok(State::Frame(Box::new(frame))),
+        Err(error) => Err(io::Error::new(ErrorKind::InvalidData, describe(&error))),
+    }
+}
+
+fn describe(error: &FrameDecoderError) -> String {
+    match error {
+        FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
+            "what follows the zstd frame is none".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
