@@ -1,3 +1,153 @@
-pub(crate) fn run(_: &[String]) -> crate::Outcome {
+//! The benchmarks: those of the crates, then a large capture through `kinwall replay` beside
+//! `tcpdump`, which only copies it.
+//!
+//! The capture is made once, from a seed, under the target folder: the same bytes on every
+//! machine. Each time is the best of a few runs, with the file in memory.
+
+mod capture;
+mod rules;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::command::{self, at_root, cargo};
+use crate::workspace;
+
+/// What the replay is measured on: the capture's length in bytes, and its connections.
+struct Load {
+    bytes: u64,
+    connections: u32,
+}
+
+const FULL: Load = Load { bytes: 1_000_000_000, connections: 500_000 };
+const QUICK: Load = Load { bytes: 50_000_000, connections: 25_000 };
+
+/// How many times slower than tcpdump's copying a replay may be.
+const GOAL_RATIO: f64 = 3.0;
+
+const RUNS: u32 = 3;
+
+/// `cargo xtask bench [--quick] [--replay-only]`: `--quick` takes a twentieth of the capture,
+/// `--replay-only` leaves the benchmarks of the crates out.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let mut load = FULL;
+    let mut crates = true;
+    for argument in arguments {
+        match argument.as_str() {
+            "--quick" => load = QUICK,
+            "--replay-only" => crates = false,
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    if crates {
+        command::run(cargo(&["bench", "--workspace", "--benches"]))?;
+    }
+    replay(&load)
+}
+
+/// Replay beside tcpdump, with rule sets of growing length.
+fn replay(load: &Load) -> Outcome {
+    command::run(cargo(&["build", "--release", "--package", "kinwall"]))?;
+    let kinwall = workspace::target().join("release/kinwall");
+    let folder = workspace::target().join("bench");
+    let files = Files::prepare(&folder, load)?;
+    let packets = files.packets as f64;
+
+    if !command::exists("tcpdump") {
+        return Err("tcpdump, with which replay is compared, is not installed".into());
+    }
+    let tcpdump = best(|| {
+        let mut command = at_root("tcpdump", &["-w", "/dev/null", "-r"]);
+        command.arg(&files.capture);
+        command
+    })?;
+    println!("{} packets, {} connections", files.packets, load.connections);
+    print("tcpdump -r FILE -w /dev/null", tcpdump, tcpdump, packets);
+    let mut ratio = None;
+    for (name, rules) in &files.rules {
+        let time = best(|| {
+            let mut command = at_root(&kinwall.to_string_lossy(), &["replay", "--summary"]);
+            command.arg("--rules4").arg(rules).arg("--topology").arg(&files.topology);
+            command.args(["--set", "nf_conntrack_max=1048576"]).arg(&files.capture);
+            command
+        })?;
+        print(name, time, tcpdump, packets);
+        ratio.get_or_insert(time.as_secs_f64() / tcpdump.as_secs_f64());
+    }
+    let ratio = ratio.unwrap_or_default();
+    println!("replay takes {ratio:.2} times as long as tcpdump; the goal is {GOAL_RATIO}");
     Ok(())
+}
+
+fn print(name: &str, time: Duration, base: Duration, packets: f64) {
+    let seconds = time.as_secs_f64();
+    println!(
+        "  {name:52} {seconds:7.2} s  {:6.1} ns/packet  {:5.2} Mpps  x{:.2}",
+        seconds * 1e9 / packets,
+        packets / seconds / 1e6,
+        seconds / base.as_secs_f64(),
+    );
+}
+
+/// What the measurement reads, made if it is not there.
+struct Files {
+    capture: PathBuf,
+    packets: u64,
+    topology: PathBuf,
+    /// The first is the one that the goal speaks of.
+    rules: Vec<(String, PathBuf)>,
+}
+
+impl Files {
+    fn prepare(folder: &Path, load: &Load) -> Result<Files, String> {
+        let say = |path: &Path| format!("cannot write {}", path.display());
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", say(folder)))?;
+
+        let capture = folder.join(format!("{}m.pcap", load.bytes / 1_000_000));
+        let count = capture.with_extension("packets");
+        let known = fs::read_to_string(&count).ok().and_then(|text| text.parse().ok());
+        let packets = match known {
+            Some(packets) if capture.is_file() => packets,
+            _ => {
+                eprintln!("writing {}", capture.display());
+                let packets = capture::write(&capture, load.bytes, load.connections)
+                    .map_err(|error| format!("{}: {error}", say(&capture)))?;
+                fs::write(&count, packets.to_string())
+                    .map_err(|error| format!("{}: {error}", say(&count)))?;
+                packets
+            }
+        };
+
+        let topology = folder.join("topology.toml");
+        fs::write(&topology, rules::TOPOLOGY)
+            .map_err(|error| format!("{}: {error}", say(&topology)))?;
+        let mut rule_files = Vec::new();
+        for set in rules::SETS {
+            let path = folder.join(format!("{}-{}.v4", set.order.name(), set.rules));
+            fs::write(&path, set.text()).map_err(|error| format!("{}: {error}", say(&path)))?;
+            rule_files.push((set.title(), path));
+        }
+        Ok(Files { capture, packets, topology, rules: rule_files })
+    }
+}
+
+/// The shortest of a few runs of a command, whose output is not of interest.
+fn best(command: impl Fn() -> std::process::Command) -> Result<Duration, String> {
+    let mut best = Duration::MAX;
+    for _ in 0..RUNS {
+        let mut command = command();
+        let start = Instant::now();
+        let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
+        let time = start.elapsed();
+        let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("{command:?} failed ({}):\n{said}", output.status));
+        }
+        best = best.min(time);
+    }
+    Ok(best)
 }
