@@ -147,9 +147,7 @@ impl Gathering {
     /// buffer of another fragment, and what leaves by the loopback interface comes in again.
     fn goes_on(&self, stage: Option<Stage>, trace: &Trace<'_>, subject: &Subject<'_>) -> bool {
         match stage {
-            Some(Stage { hook: Hook::Prerouting, point: Point::Whole }) => {
-                subject.hook == Hook::Prerouting
-            }
+            Some(Stage { hook, point: Point::Whole }) => subject.hook == hook,
             Some(Stage { hook: Hook::Prerouting, point: Point::First }) => {
                 self.last_seen == Some(Stage { hook: Hook::Postrouting, point: Point::Confirmed })
                     && subject.is_described_by(trace)

@@ -45,7 +45,7 @@ pub struct Stage {
 pub enum Point {
     /// Before everything; at PREROUTING also before fragments are reassembled.
     First,
-    /// At PREROUTING: behind the reassembly of fragments, before `raw`.
+    /// At PREROUTING and OUTPUT: behind the reassembly of fragments, before `raw`.
     Whole,
     /// At PREROUTING and OUTPUT: behind `raw` and tracking, before `mangle`.
     Tracked,
@@ -73,7 +73,7 @@ const fn stage(hook: Hook, point: Point) -> Stage {
 }
 
 /// Every stage with the name of its chain.
-const STAGES: [(Stage, &str); 15] = [
+const STAGES: [(Stage, &str); 16] = [
     (stage(Hook::Prerouting, Point::First), "prerouting_first"),
     (stage(Hook::Prerouting, Point::Whole), "prerouting_whole"),
     (stage(Hook::Prerouting, Point::Tracked), "prerouting_tracked"),
@@ -84,6 +84,7 @@ const STAGES: [(Stage, &str); 15] = [
     (stage(Hook::Forward, Point::First), "forward_first"),
     (stage(Hook::Forward, Point::End), "forward_end"),
     (stage(Hook::Output, Point::First), "output_first"),
+    (stage(Hook::Output, Point::Whole), "output_whole"),
     (stage(Hook::Output, Point::Tracked), "output_tracked"),
     (stage(Hook::Output, Point::End), "output_end"),
     (stage(Hook::Postrouting, Point::First), "postrouting_first"),

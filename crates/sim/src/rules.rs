@@ -1,0 +1,142 @@
+//! Random rule sets, as `iptables-save` writes them.
+//!
+//! Only matches that answer from the packet and its connection are used: nothing here lives by
+//! the clock or by chance, so two engines that are right give the same verdicts. Values are
+//! taken from the [`World`] and from what its hosts send, so that rules do match.
+
+mod matches;
+mod targets;
+
+use crate::{Random, World};
+use kinwall_terms::{Family, Hook, Table};
+use std::fmt::Write;
+
+/// What a rule may say depends on where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) family: Family,
+    pub(crate) table: Table,
+    /// The built-in chain from which the rule is reached; user chains are each reached from
+    /// one only.
+    pub(crate) hook: Hook,
+    pub(crate) user_chain: bool,
+}
+
+/// A random rule set of one family: 1 to about 60 rules in up to four tables.
+pub fn ruleset(random: &mut Random, world: &World, family: Family) -> String {
+    let mut text = String::new();
+    for (table, percent) in
+        [(Table::Raw, 60), (Table::Mangle, 50), (Table::Filter, 100), (Table::Security, 10)]
+    {
+        if random.percent(percent) {
+            write_table(&mut text, random, world, family, table);
+        }
+    }
+    text
+}
+
+fn write_table(
+    text: &mut String,
+    random: &mut Random,
+    world: &World,
+    family: Family,
+    table: Table,
+) {
+    let mut rules = String::new();
+    let mut chains = String::new();
+    let user_chains: Vec<(String, Hook)> =
+        (0..random.below(4)).map(|n| (format!("user_{n}"), random.pick(table.hooks()))).collect();
+    for &hook in table.hooks() {
+        // A table that drops what it does not know hides what the others say.
+        let drops = table == Table::Filter && random.percent(30);
+        let policy = if drops { "DROP" } else { "ACCEPT" };
+        line(&mut chains, format_args!(":{hook} {policy} [0:0]"));
+    }
+    for (name, _) in &user_chains {
+        line(&mut chains, format_args!(":{name} - [0:0]"));
+    }
+    if table == Table::Raw {
+        helper_rules(&mut rules, random, family);
+    }
+    if table == Table::Filter && random.percent(60) {
+        usual_rules(&mut rules, random);
+    }
+    for &hook in table.hooks() {
+        let place = Place { family, table, hook, user_chain: false };
+        let reachable: Vec<&str> =
+            user_chains.iter().filter(|(_, h)| *h == hook).map(|(n, _)| n.as_str()).collect();
+        for _ in 0..random.below(8) {
+            let rule = rule(random, world, place, &reachable);
+            line(&mut rules, format_args!("-A {hook}{rule}"));
+        }
+    }
+    for (at, (name, hook)) in user_chains.iter().enumerate() {
+        let place = Place { family, table, hook: *hook, user_chain: true };
+        // Only to chains further on: no rule set with a loop is accepted.
+        let further: Vec<&str> = user_chains[at + 1..]
+            .iter()
+            .filter(|(_, h)| h == hook)
+            .map(|(n, _)| n.as_str())
+            .collect();
+        for _ in 0..random.below(6) {
+            let rule = rule(random, world, place, &further);
+            line(&mut rules, format_args!("-A {name}{rule}"));
+        }
+    }
+    let _ = write!(text, "*{table}\n{chains}{rules}COMMIT\n");
+}
+
+/// The way helpers are given to connections, in most rule sets.
+fn helper_rules(rules: &mut String, random: &mut Random, family: Family) {
+    let helpers: &[(&str, &str, &[u16])] =
+        &[("tcp", "ftp", &[21, 2121]), ("udp", "tftp", &[69]), ("tcp", "irc", &[6667])];
+    for (proto, helper, ports) in helpers {
+        // The irc helper reads IPv4 only: ip6tables refuses the rule.
+        let exists = *helper != "irc" || family == Family::Ipv4;
+        if exists && random.percent(70) {
+            let port = random.pick(ports);
+            for hook in ["PREROUTING", "OUTPUT"] {
+                line(
+                    rules,
+                    format_args!("-A {hook} -p {proto} --dport {port} -j CT --helper {helper}"),
+                );
+            }
+        }
+    }
+}
+
+/// What most filters begin with: connections go on, and what helpers announced may begin.
+fn usual_rules(rules: &mut String, random: &mut Random) {
+    for chain in ["INPUT", "FORWARD", "OUTPUT"] {
+        line(rules, format_args!("-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
+        for helper in ["ftp", "tftp", "irc"] {
+            if random.percent(80) {
+                line(
+                    rules,
+                    format_args!(
+                        "-A {chain} -m conntrack --ctstate RELATED -m helper --helper {helper} \
+                         -j ACCEPT"
+                    ),
+                );
+            }
+        }
+        let news = random.pick(&[
+            "-i eth1 -m conntrack --ctstate NEW -j ACCEPT",
+            "-m conntrack --ctstate NEW -j ACCEPT",
+        ]);
+        if chain == "FORWARD" {
+            line(rules, format_args!("-A {chain} {news}"));
+        }
+    }
+}
+
+fn rule(random: &mut Random, world: &World, place: Place, chains: &[&str]) -> String {
+    let (matches, proto) = matches::matches(random, world, place);
+    let target = targets::target(random, place, proto, chains);
+    format!("{matches}{target}")
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{words}");
+}
