@@ -5,7 +5,8 @@
 //! answer) stay short. UDPlite has no such rule: the first packet after the answer suffices.
 
 use super::{Change, Judgement, Opening, Packet, ProtoState, Standing, Tunables};
-use kinwall_terms::{Reason, Status, Time};
+use kinwall_terms::{Family, L4Proto, Reason, Status, Time};
+use kinwall_wire::checksum::Sum;
 use kinwall_wire::{L4, Udp};
 
 /// How long after its first packet a conversation counts as a stream.
@@ -116,14 +117,36 @@ fn check(packet: &Packet<'_>, tunables: &Tunables) -> Result<(), Reason> {
 /// header (RFC 3828, section 3.1). The checksum is mandatory.
 fn check_lite(packet: &Packet<'_>, tunables: &Tunables) -> Result<(), Reason> {
     let (header, present) = header(packet)?;
-    let coverage = usize::from(header.length);
-    if coverage != 0 && (coverage < HEADER_LENGTH || coverage > present) {
-        return Err(Reason::BadLength);
-    }
-    if header.checksum == 0 || packet.has_bad_checksum(tunables) {
+    let coverage = match usize::from(header.length) {
+        0 => present,
+        coverage if coverage < HEADER_LENGTH || coverage > present => {
+            return Err(Reason::BadLength);
+        }
+        coverage => coverage,
+    };
+    let verify = packet.prerouting && tunables.checksum;
+    if header.checksum == 0 || (verify && !lite_checksum_passes(packet, coverage)) {
         return Err(Reason::BadChecksum);
     }
     Ok(())
+}
+
+/// Whether Linux lets a UDPlite checksum pass. It sums up the pseudo-header of UDP where RFC 3828,
+/// section 3.2, wants UDPlite's own protocol number, and for IPv4 it takes the low eight bits of
+/// the length only. So what a UDPlite host sends is INVALID at a Linux gateway that verifies
+/// checksums, and kinwall says so.
+fn lite_checksum_passes(packet: &Packet<'_>, coverage: usize) -> bool {
+    let transport = packet.transport();
+    let Some(covered) = transport.get(..coverage) else { return false };
+    let headers = packet.headers;
+    let length = match headers.family {
+        Family::Ipv4 => transport.len() & 0xff,
+        Family::Ipv6 => transport.len(),
+    };
+    Sum::new()
+        .add_pseudo_header(headers.src, headers.dst, L4Proto::UDP, length as u32)
+        .add_bytes(covered)
+        .is_right()
 }
 
 /// The header, and how many bytes there are from it on.
