@@ -97,3 +97,120 @@ fn all_ones(address: IpAddr) -> IpAddr {
         IpAddr::V6(_) => Ipv6Addr::from([0xff; 16]).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::Helper;
+    use kinwall_terms::{Family, L4Proto, Profile};
+
+    const A: [u8; 4] = [10, 1, 0, 2];
+    const B: [u8; 4] = [10, 2, 0, 2];
+    const C: [u8; 4] = [10, 9, 9, 9];
+
+    /// A master from A to B, without translation.
+    fn master(announced: Direction) -> Master {
+        let proto = L4Proto::TCP;
+        let original = Tuple { src: A.into(), dst: B.into(), sport: 40000, dport: 21, proto };
+        let broadcast =
+            Some(Broadcast { address: [10, 2, 0, 255].into(), netmask: [255, 255, 255, 0].into() });
+        Master { original, reply: original.invert().unwrap(), announced, broadcast }
+    }
+
+    fn expected(src: Option<[u8; 4]>, sport: Option<u16>, dst: [u8; 4], dport: u16) -> Expected {
+        Expected::new(src.map(IpAddr::from), sport, dst.into(), dport, L4Proto::TCP)
+    }
+
+    fn ftp(loose: &str, announcer: Announcer) -> Row {
+        let helper: &Helper = &crate::ftp::HELPER;
+        let is = |row: &&Row| {
+            row.announcer == announcer && row.options.iter().any(|(_, value)| *value == loose)
+        };
+        *helper.rows.iter().find(is).unwrap()
+    }
+
+    #[test]
+    fn a_field_is_held_to_its_freedom() {
+        use Direction::{Original, Reply};
+        let port = ftp("0", Announcer::Originator);
+        let passive = ftp("0", Announcer::Responder);
+        let loose = ftp("1", Announcer::Originator);
+        let constant = Row { sport: Field::Constant(137), ..port };
+        let range = Row { dport: Field::PayloadRange(1024, 65535), ..port };
+        let fixed = Row { dport: Field::Fixed(End::Originator), src: Field::Any, ..port };
+        let claimed = Row { src: Field::Payload, ..port };
+        let rows = [
+            (port, Original, expected(Some(B), None, A, 1025), true),
+            (port, Original, expected(Some(B), Some(20), A, 1025), true),
+            (port, Original, expected(None, None, A, 1025), false),
+            (port, Original, expected(Some(C), None, A, 1025), false),
+            (port, Original, expected(Some(B), None, C, 1025), false),
+            (port, Reply, expected(Some(B), None, A, 1025), false),
+            (passive, Reply, expected(Some(A), None, B, 1025), true),
+            (passive, Reply, expected(Some(B), None, A, 1025), false),
+            (loose, Original, expected(Some(B), None, C, 1025), true),
+            (loose, Original, expected(None, None, C, 1025), false),
+            (constant, Original, expected(Some(B), Some(137), A, 1025), true),
+            (constant, Original, expected(Some(B), None, A, 1025), false),
+            (constant, Original, expected(Some(B), Some(138), A, 1025), false),
+            (range, Original, expected(Some(B), None, A, 1024), true),
+            (range, Original, expected(Some(B), None, A, 1023), false),
+            (fixed, Original, expected(None, None, A, 40000), true),
+            (fixed, Original, expected(None, None, A, 40001), false),
+            (claimed, Original, expected(Some(C), None, A, 1025), true),
+            (claimed, Original, expected(None, None, A, 1025), false),
+        ];
+        for (row, announced, expected, right) in rows {
+            assert_eq!(within(&row, &master(announced), &expected), right, "{row:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn an_interface_network_is_its_broadcast_address_under_its_netmask() {
+        let row = Row {
+            announcer: Announcer::Gateway,
+            src: Field::InterfaceNetwork,
+            sport: Field::Constant(137),
+            ..ftp("0", Announcer::Originator)
+        };
+        let rows = [
+            ([10, 2, 0, 255], [255, 255, 255, 0], true),
+            ([10, 2, 0, 255], [255, 255, 0, 0], false),
+            ([10, 3, 0, 255], [255, 255, 255, 0], false),
+        ];
+        let gateway = master(Direction::Original);
+        for (network, netmask, right) in rows {
+            let expected = Expected::from_network(
+                network.into(),
+                netmask.into(),
+                137,
+                A.into(),
+                40000,
+                L4Proto::TCP,
+            );
+            assert_eq!(within(&row, &gateway, &expected), right, "{network:?}");
+            assert!(!within(&row, &Master { broadcast: None, ..gateway }, &expected));
+        }
+    }
+
+    #[test]
+    fn rows_depend_on_options_profile_and_family() {
+        let mut options = crate::OptionValues::defaults(&crate::ftp::HELPER);
+        let dst = |options: &crate::OptionValues| {
+            let mut rows = crate::ftp::HELPER.rows(Profile::Linux, Family::Ipv4, options);
+            rows.next().map(|row| row.dst)
+        };
+        assert_eq!(dst(&options), Some(Field::Fixed(End::Sender)));
+        options.set(crate::options::OptionIndex(0), 1);
+        assert_eq!(dst(&options), Some(Field::Payload));
+        let tftp = |profile| {
+            let options = crate::OptionValues::defaults(&crate::tftp::HELPER);
+            let rows = crate::tftp::HELPER.rows(profile, Family::Ipv6, &options);
+            rows.map(|row| row.announcer).collect::<Vec<_>>()
+        };
+        assert_eq!(tftp(Profile::Linux), [Announcer::Either]);
+        assert_eq!(tftp(Profile::Strict), [Announcer::Originator]);
+        let options = crate::OptionValues::defaults(&crate::irc::HELPER);
+        assert_eq!(crate::irc::HELPER.rows(Profile::Linux, Family::Ipv6, &options).count(), 0);
+    }
+}

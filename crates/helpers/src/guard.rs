@@ -155,3 +155,114 @@ impl Guard {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::{Pair, span};
+    use crate::helper::Pending;
+    use crate::options::OptionValues;
+    use kinwall_terms::expectation::Expected;
+    use kinwall_terms::{Direction, KernelVersion, Tuple};
+
+    fn proposal(dst: [u8; 4], dport: u16, proto: L4Proto, from_payload: bool) -> Proposal {
+        let expected = Expected::new(Some([10, 2, 0, 2].into()), None, dst.into(), dport, proto);
+        let address = from_payload.then(|| span(5, 8));
+        Proposal { address, ..Proposal::new(expected, span(0, 20)) }
+    }
+
+    /// What the guard makes of `effects` when the originator 10.1.0.2 proposes them.
+    fn held(settings: &[(&str, &str)], pending: Pending, list: &[Effect]) -> (usize, Vec<Reason>) {
+        let mut guard = Guard::default();
+        for (limit, value) in settings {
+            guard.set(limit, limit, value).unwrap();
+        }
+        let original = Tuple {
+            src: [10, 1, 0, 2].into(),
+            dst: [10, 2, 0, 2].into(),
+            sport: 40000,
+            dport: 21,
+            proto: L4Proto::TCP,
+        };
+        let segment = Segment {
+            payload: b"",
+            packet_at: 0,
+            direction: Direction::Original,
+            original,
+            reply: original.invert().unwrap(),
+            seq: 0,
+            established: true,
+            expected: false,
+            port: 21,
+            options: &OptionValues::defaults(&crate::ftp::HELPER),
+            kernel: KernelVersion::DEFAULT,
+            broadcast: None,
+            routing: None,
+            pending,
+        };
+        let mut effects = Effects::new();
+        list.iter().for_each(|effect| effects.push(*effect));
+        guard.hold(&segment, &mut effects);
+        let reasons = effects.notes().iter().map(|note| note.reason).collect();
+        (effects.list().len(), reasons)
+    }
+
+    #[test]
+    fn each_limit_refuses_by_its_name() {
+        let own = [10, 1, 0, 2];
+        let tcp = |dst, dport| Effect::Expect(proposal(dst, dport, L4Proto::TCP, true));
+        let fixed = Effect::Expect(proposal([10, 9, 9, 9], 1024, L4Proto::TCP, false));
+        let gre = Effect::Expect(proposal(own, 7, L4Proto::GRE, false));
+        let rows: &[(&str, &str, Effect, Option<Reason>)] = &[
+            ("min_port", "1024", tcp(own, 1024), None),
+            ("min_port", "1024", tcp(own, 1023), Some(Reason::GuardPort)),
+            ("min_port", "1024", gre, None),
+            ("min_port", "0", tcp(own, 0), None),
+            ("peer_only", "1", tcp(own, 22), None),
+            ("peer_only", "1", tcp([10, 9, 9, 9], 22), Some(Reason::GuardAddress)),
+            ("peer_only", "1", fixed, None),
+            ("peer_only", "0", tcp([10, 9, 9, 9], 22), None),
+            ("networks", "10.1.0.0/16, fd00::/8", tcp(own, 22), None),
+            ("networks", "10.2.0.0/16", tcp(own, 22), Some(Reason::GuardNetwork)),
+            ("networks", "", tcp(own, 22), None),
+        ];
+        for (limit, value, effect, refused) in rows {
+            let expected = (usize::from(refused.is_none()), refused.iter().copied().collect());
+            let held = held(&[(limit, value)], Pending::default(), &[*effect]);
+            assert_eq!(held, expected, "{limit}={value} {effect:?}");
+        }
+    }
+
+    #[test]
+    fn counts_take_in_what_is_pending_and_what_was_just_admitted() {
+        let one = Effect::Expect(proposal([10, 1, 0, 2], 1025, L4Proto::TCP, true));
+        let Effect::Expect(proposal) = one else { unreachable!("it was built so") };
+        let pair = Effect::ExpectPair(Pair { first: proposal, second: proposal, keymap: false });
+        let rows: &[(&str, u32, u32, &[Effect], usize)] = &[
+            ("per_master", 0, 0, &[one, one, one], 2),
+            ("per_master", 1, 0, &[one, one], 1),
+            ("per_master", 2, 0, &[one], 0),
+            ("per_master", 0, 9, &[one], 1),
+            ("per_master", 1, 0, &[pair, one], 1),
+            ("per_master", 0, 0, &[pair, one], 1),
+            ("per_peer", 9, 1, &[one, one], 1),
+            ("per_peer", 0, 2, &[one], 0),
+        ];
+        for (limit, of_master, of_peer, effects, kept) in rows {
+            let pending = Pending { of_master: *of_master, of_peer: *of_peer };
+            let (count, reasons) = held(&[(limit, "2")], pending, effects);
+            assert_eq!(count, *kept, "{limit} {pending:?}");
+            assert_eq!(reasons, vec![Reason::GuardLimit; effects.len() - kept]);
+        }
+    }
+
+    #[test]
+    fn half_a_pair_is_no_pair() {
+        let good = proposal([10, 1, 0, 2], 1024, L4Proto::UDP, true);
+        let bad = proposal([10, 1, 0, 2], 1023, L4Proto::UDP, true);
+        let pair = Effect::ExpectPair(Pair { first: good, second: bad, keymap: false });
+        let settings = [("min_port", "1024")];
+        let held = held(&settings, Pending::default(), &[pair, Effect::Refresh { seconds: 5 }]);
+        assert_eq!(held, (1, vec![Reason::GuardPort]));
+    }
+}

@@ -87,7 +87,7 @@ pub struct Scratch {
 }
 
 fn linux(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects) {
-    if let [0, 1 | 2, _, _, ..] = segment.payload {
+    if let [0, 1 | 2, ..] = segment.payload {
         propose(segment, effects);
     }
 }

@@ -30,6 +30,8 @@ const WAITING_MAX_COUNT: usize = 16;
 /// How far a session has come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
+    /// How many unread bytes of either direction hold no line end.
+    searched: [u16; 2],
     greeted: bool,
     user: bool,
     extended_passive_only: bool,
@@ -48,8 +50,13 @@ pub(super) fn inspect(
     let session = &mut scratch.session;
     let mut at = 0;
     while let Some(rest) = segment.payload.get(at..).filter(|rest| !rest.is_empty()) {
-        match line::first_line(rest, LINE_MAX_BYTES) {
-            Line::Partial => break,
+        let searched = std::mem::take(&mut session.searched[segment.direction.index()]);
+        match line::first_line(rest, searched.into(), LINE_MAX_BYTES) {
+            Line::Partial => {
+                let length = u16::try_from(rest.len()).unwrap_or(u16::MAX);
+                session.searched[segment.direction.index()] = length;
+                break;
+            }
             Line::TooLong => {
                 effects.blind(Reason::StreamLimit, span(at, LINE_MAX_BYTES));
                 break;
@@ -104,7 +111,12 @@ impl Session {
         match verb {
             Verb::User => self.user = true,
             Verb::Reinitialize => {
-                *self = Session { greeted: true, waiting: self.waiting, ..Session::default() };
+                *self = Session {
+                    searched: self.searched,
+                    greeted: true,
+                    waiting: self.waiting,
+                    ..Session::default()
+                };
             }
             Verb::ExtendedPassive if argument.eq_ignore_ascii_case(b"ALL") => {
                 self.extended_passive_only = true;

@@ -18,10 +18,13 @@ pub enum Line<'a> {
     TooLong,
 }
 
-/// The first line of `bytes`, when it is no longer than `max_bytes` with its end.
-pub fn first_line(bytes: &[u8], max_bytes: usize) -> Line<'_> {
+/// The first line of `bytes`, when it is no longer than `max_bytes` with its end. The first
+/// `searched` bytes are known to hold no line end: a line that arrives in pieces is searched once.
+pub fn first_line(bytes: &[u8], searched: usize, max_bytes: usize) -> Line<'_> {
     let window = bytes.get(..max_bytes).unwrap_or(bytes);
-    match window.iter().position(|&byte| byte == b'\n') {
+    let searched = searched.min(window.len());
+    let unsearched = window.get(searched..).unwrap_or_default();
+    match unsearched.iter().position(|&byte| byte == b'\n').map(|at| searched + at) {
         Some(end) => {
             let line = window.get(..end).unwrap_or_default();
             let crlf = line.last() == Some(&b'\r');
@@ -63,8 +66,17 @@ mod tests {
             (b"NOOP", 4, Line::TooLong),
         ];
         for (bytes, max_bytes, line) in rows {
-            assert_eq!(first_line(bytes, *max_bytes), *line, "{}", bytes.escape_ascii());
+            assert_eq!(first_line(bytes, 0, *max_bytes), *line, "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn what_was_searched_is_not_searched_again() {
+        let line = Line::Complete { text: b"NOOP", crlf: true, length: 6 };
+        for searched in 0..6 {
+            assert_eq!(first_line(b"NOOP\r\nNOOP\r\n", searched, 512), line, "{searched}");
+        }
+        assert_eq!(first_line(b"NOOP", 9, 512), Line::Partial);
     }
 
     #[test]

@@ -33,6 +33,8 @@ const KINDS: [&[u8]; 5] = [b"SEND", b"CHAT", b"MOVE", b"TSEND", b"SCHAT"];
 /// How far a session has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Session {
+    /// How many unread bytes of either direction hold no line end.
+    searched: [u16; 2],
     nick: bool,
     user: bool,
     /// The server has said 001.
@@ -49,8 +51,13 @@ pub(super) fn inspect(
     let session = &mut scratch.session;
     let mut at = 0;
     while let Some(rest) = segment.payload.get(at..).filter(|rest| !rest.is_empty()) {
-        match line::first_line(rest, LINE_MAX_BYTES) {
-            Line::Partial => break,
+        let searched = std::mem::take(&mut session.searched[segment.direction.index()]);
+        match line::first_line(rest, searched.into(), LINE_MAX_BYTES) {
+            Line::Partial => {
+                let length = u16::try_from(rest.len()).unwrap_or(u16::MAX);
+                session.searched[segment.direction.index()] = length;
+                break;
+            }
             Line::TooLong => {
                 effects.blind(Reason::StreamLimit, span(at, LINE_MAX_BYTES));
                 break;
