@@ -23,6 +23,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod announce;
+pub mod defrag;
 mod events;
 mod expect;
 mod icmp_error;
@@ -30,12 +31,12 @@ mod index;
 mod key;
 mod keymap;
 mod life;
-pub mod defrag;
 pub mod proto;
 pub mod settings;
 mod slab;
 mod stats;
 mod store;
+pub mod stream;
 mod table;
 mod track;
 mod view;

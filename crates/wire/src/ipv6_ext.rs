@@ -99,6 +99,23 @@ impl Ipv6Extensions {
     }
 }
 
+/// Where the byte stands that names the first extension header of this kind: in the fixed header
+/// or in the extension header before it. `packet` begins at the IPv6 header.
+pub fn named_at(packet: &[u8], kind: ExtensionKind) -> Option<u16> {
+    let mut name = 6u16;
+    let mut at = crate::ipv6::HEADER_LENGTH as u16;
+    for _ in 0..EXTENSIONS_MAX {
+        let found = ExtensionKind::from_number(*packet.get(usize::from(name))?)?;
+        if found == kind {
+            return Some(name);
+        }
+        let step = step(packet, at, found)?;
+        name = at;
+        at = step.end;
+    }
+    None
+}
+
 /// Where the walk ended.
 pub(crate) struct Chain {
     pub(crate) proto: L4Proto,
@@ -213,6 +230,19 @@ mod tests {
         assert_eq!(headers.fragment, Some(Fragment { offset: 0, more: true, id: 7 }));
         assert_eq!((headers.proto, headers.header_length), (L4Proto::UDP, 100));
         assert_eq!(headers.ports(), Some((53, 54)));
+    }
+
+    #[test]
+    fn the_name_of_a_header_is_found() {
+        let mut bytes = vec![0x60, 0, 0, 0, 0, 0, 60, 64];
+        bytes.extend([0; 32]);
+        bytes.extend([60, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([44, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([17, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(named_at(&bytes, ExtensionKind::Destination), Some(6));
+        assert_eq!(named_at(&bytes, ExtensionKind::Fragment), Some(48));
+        assert_eq!(named_at(&bytes, ExtensionKind::Routing), None);
+        assert_eq!(named_at(&bytes[..44], ExtensionKind::Fragment), None);
     }
 
     #[test]
