@@ -1,1 +1,3 @@
+//! Measures the tables.
+
 fn main() {}

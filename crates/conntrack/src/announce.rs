@@ -6,6 +6,7 @@ use crate::view::{ExpectationView, Master};
 use crate::{ConnId, Conntrack, Event, ExpectationEnd, HelperId};
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{Time, Tuple, Zone};
+use std::net::IpAddr;
 
 /// How many expired expectations a full table collects before it refuses.
 const COLLECT_WHEN_FULL: usize = 64;
@@ -101,6 +102,12 @@ impl<H> Conntrack<H> {
             })
             .map(|slot| self.expectations.view(slot))
             .filter(move |view| view.deadline > now)
+    }
+
+    /// How many expectations that have not expired are of children that would come to `dst`.
+    pub fn expectation_count_towards(&self, dst: IpAddr, now: Time) -> usize {
+        let towards = self.expectations.towards(self.stores.hasher(), dst);
+        towards.filter(|&slot| self.expectations.entry(slot).deadline > now).count()
     }
 
     /// Takes an expectation back; false when it is gone already.

@@ -6,9 +6,10 @@
 //! because expectations under one hash that overlap refuse one another.
 //!
 //! ```text
-//! matching lists   hash of (dst, dport, proto, zone, src) for exact ones, without src for wide
-//! sharing lists    hash of (dst, dport, proto, zone): the exact ones a new wide one must not meet
-//! holdings         by master and class, in order of age: limits, eviction, removal
+//! matching    by dst, dport, proto, zone, and by src for exact ones: what a packet is looked up in
+//! sharing     exact ones by dst, dport, proto, zone: what a new wide one must not overlap
+//! receiving   by dst: how many children may come to one address
+//! holdings    by master and class, in order of age: limits, eviction, removal
 //! ```
 
 use crate::key::Hasher;
@@ -24,6 +25,12 @@ use std::net::IpAddr;
 pub const CLASSES_MAX: usize = 4;
 const HEADS_MIN: u32 = 256;
 const HEADS_MAX: u32 = 1 << 20;
+
+/// The lists an expectation is in, each with a table of first members.
+const MATCHING: usize = 0;
+const SHARING: usize = 1;
+const RECEIVING: usize = 2;
+const LISTS: usize = 3;
 
 /// A handle of an expectation; stale handles are recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,10 +143,9 @@ pub(crate) struct Entry {
     /// The other one of its pair, that a match removes too.
     pub(crate) partner: Option<ExpId>,
     place: Place,
-    match_hash: u64,
-    sharing_hash: u64,
-    matching: Link,
-    sharing: Link,
+    /// The hash under which it stands in each list; `None` where it does not.
+    hashes: [Option<u64>; LISTS],
+    links: [Link; LISTS],
     held: Link,
 }
 
@@ -168,10 +174,8 @@ impl Default for Entry {
             deadline: Time(0),
             partner: None,
             place: Place::default(),
-            match_hash: 0,
-            sharing_hash: 0,
-            matching: UNLINKED,
-            sharing: UNLINKED,
+            hashes: [None; LISTS],
+            links: [UNLINKED; LISTS],
             held: UNLINKED,
         }
     }
@@ -190,9 +194,8 @@ pub(crate) enum Met {
 #[derive(Debug)]
 pub(crate) struct Expectations {
     entries: Slab<Entry>,
-    /// First of each matching and of each sharing list.
-    matching: Vec<u32>,
-    sharing: Vec<u32>,
+    /// Slot plus one of the first member, by list and hash; 0 for none.
+    heads: [Vec<u32>; LISTS],
     /// How many are wide.
     wide: u32,
     wheel: Wheel,
@@ -201,11 +204,9 @@ pub(crate) struct Expectations {
 
 impl Expectations {
     pub(crate) fn new(expect_max: u32) -> Expectations {
-        let heads = heads(expect_max);
         Expectations {
             entries: Slab::new(),
-            matching: vec![0; heads],
-            sharing: vec![0; heads],
+            heads: empty_heads(expect_max),
             wide: 0,
             wheel: Wheel::new(),
             last_serial: 0,
@@ -214,12 +215,11 @@ impl Expectations {
 
     /// Adapts the table to another limit.
     pub(crate) fn resize(&mut self, expect_max: u32) {
-        let heads = heads(expect_max);
-        if heads <= self.matching.len() {
+        let heads = empty_heads(expect_max);
+        if heads[MATCHING].len() <= self.heads[MATCHING].len() {
             return;
         }
-        self.matching = vec![0; heads];
-        self.sharing = vec![0; heads];
+        self.heads = heads;
         // In order of age, so that the newest comes first again.
         let mut slots: Vec<u32> = self.slots().collect();
         slots.sort_unstable_by_key(|&slot| self.entries[slot].serial);
@@ -284,9 +284,9 @@ impl Expectations {
                 && meets(&entry.request.expected, tuple)
         };
         let exact = (self.len() > self.wide)
-            .then(|| self.list(match_hash(hasher, tuple, zone, Some(tuple.src))).find(is_it));
-        let wide =
-            (self.wide > 0).then(|| self.list(match_hash(hasher, tuple, zone, None)).find(is_it));
+            .then(|| self.list(MATCHING, hash_exact(hasher, tuple, zone)).find(is_it));
+        let wide = (self.wide > 0)
+            .then(|| self.list(MATCHING, hash_wide(hasher, tuple, zone)).find(is_it));
         let found = [exact.flatten(), wide.flatten()].into_iter().flatten();
         found.max_by_key(|&slot| self.entries[slot].serial)
     }
@@ -302,10 +302,11 @@ impl Expectations {
     ) -> Met {
         let tuple = &request.expected.tuple;
         let is_exact = is_exact(&request.expected);
-        let exact = is_exact.then(|| self.list(match_hash(hasher, tuple, zone, Some(tuple.src))));
-        let sharing = (!is_exact).then(|| self.sharing_list(sharing_hash(hasher, tuple, zone)));
-        let wide = (self.wide > 0).then(|| self.list(match_hash(hasher, tuple, zone, None)));
-        let exact = exact.into_iter().flatten().chain(sharing.into_iter().flatten());
+        let exact = match is_exact {
+            true => self.list(MATCHING, hash_exact(hasher, tuple, zone)),
+            false => self.list(SHARING, hash_sharing(hasher, tuple, zone)),
+        };
+        let wide = (self.wide > 0).then(|| self.list(MATCHING, hash_wide(hasher, tuple, zone)));
         for slot in exact.chain(wide.into_iter().flatten()) {
             let entry = &self.entries[slot];
             if entry.zone != zone || entry.deadline <= now {
@@ -335,7 +336,13 @@ impl Expectations {
         holding: &mut Holding,
     ) -> u32 {
         let tuple = &request.expected.tuple;
-        let src = is_exact(&request.expected).then_some(tuple.src);
+        let is_exact = is_exact(&request.expected);
+        let matching = match is_exact {
+            true => hash_exact(hasher, tuple, zone),
+            false => hash_wide(hasher, tuple, zone),
+        };
+        let sharing = is_exact.then(|| hash_sharing(hasher, tuple, zone));
+        let receiving = hash_receiving(hasher, tuple.dst);
         self.last_serial += 1;
         // A handle holds 32 bits of it, and 0 there means nothing.
         if self.last_serial as u32 == 0 {
@@ -349,13 +356,12 @@ impl Expectations {
             zone,
             request,
             deadline,
-            match_hash: match_hash(hasher, tuple, zone, src),
-            sharing_hash: sharing_hash(hasher, tuple, zone),
+            hashes: [Some(matching), sharing, Some(receiving)],
             held: Link { next: holding.head, prev: NONE },
             ..Entry::default()
         });
         self.entries[slot].place = self.wheel.insert(slot, deadline, now);
-        self.wide += u32::from(src.is_none());
+        self.wide += u32::from(!is_exact);
         self.link(slot);
         match holding.head {
             NONE => holding.tail = slot,
@@ -421,83 +427,65 @@ impl Expectations {
         (next != NONE).then_some(next)
     }
 
+    /// The expectations of children that would come to `dst`.
+    pub(crate) fn towards(&self, hasher: &Hasher, dst: IpAddr) -> impl Iterator<Item = u32> + '_ {
+        let list = self.list(RECEIVING, hash_receiving(hasher, dst));
+        list.filter(move |&slot| self.entries[slot].request.expected.tuple.dst == dst)
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.entries.memory_bytes()
-            + self.wheel.memory_bytes()
-            + (self.matching.capacity() + self.sharing.capacity()) * size_of::<u32>()
+        let heads: usize = self.heads.iter().map(Vec::capacity).sum();
+        self.entries.memory_bytes() + self.wheel.memory_bytes() + heads * size_of::<u32>()
     }
 
-    fn list(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
-        let first = head(&self.matching, hash);
-        std::iter::successors(first, |&slot| next(self.entries[slot].matching))
+    /// The members that stand under `hash`, and others by chance, the newest first.
+    fn list(&self, list: usize, hash: u64) -> impl Iterator<Item = u32> + '_ {
+        let heads = &self.heads[list];
+        let first = heads[hash as usize & (heads.len() - 1)].checked_sub(1);
+        std::iter::successors(first, move |&slot| some(self.entries[slot].links[list].next))
     }
 
-    fn sharing_list(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
-        let first = head(&self.sharing, hash);
-        std::iter::successors(first, |&slot| next(self.entries[slot].sharing))
-    }
-
-    /// Puts an entry at the head of its lists.
+    /// Puts an expectation at the head of its lists.
     fn link(&mut self, slot: u32) {
-        let Entry { match_hash, sharing_hash, request, .. } = &self.entries[slot];
-        let (match_hash, sharing_hash) = (*match_hash, *sharing_hash);
-        let is_exact = is_exact(&request.expected);
-        let first = replace_head(&mut self.matching, match_hash, Some(slot));
-        self.entries[slot].matching = Link { next: first.unwrap_or(NONE), prev: NONE };
-        if let Some(first) = first {
-            self.entries[first].matching.prev = slot;
-        }
-        if is_exact {
-            let first = replace_head(&mut self.sharing, sharing_hash, Some(slot));
-            self.entries[slot].sharing = Link { next: first.unwrap_or(NONE), prev: NONE };
+        for list in 0..LISTS {
+            let Some(hash) = self.entries[slot].hashes[list] else { continue };
+            let first = self.replace_head(list, hash, Some(slot));
+            self.entries[slot].links[list] = Link { next: first.unwrap_or(NONE), prev: NONE };
             if let Some(first) = first {
-                self.entries[first].sharing.prev = slot;
+                self.entries[first].links[list].prev = slot;
             }
         }
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Entry { match_hash, sharing_hash, matching, sharing, ref request, .. } =
-            self.entries[slot];
-        let is_exact = is_exact(&request.expected);
-        if matching.next != NONE {
-            self.entries[matching.next].matching.prev = matching.prev;
+        for list in 0..LISTS {
+            let Some(hash) = self.entries[slot].hashes[list] else { continue };
+            let Link { next, prev } = self.entries[slot].links[list];
+            if next != NONE {
+                self.entries[next].links[list].prev = prev;
+            }
+            if prev != NONE {
+                self.entries[prev].links[list].next = next;
+            } else {
+                self.replace_head(list, hash, some(next));
+            }
         }
-        if matching.prev != NONE {
-            self.entries[matching.prev].matching.next = matching.next;
-        } else {
-            replace_head(&mut self.matching, match_hash, next(matching));
-        }
-        if !is_exact {
-            return;
-        }
-        if sharing.next != NONE {
-            self.entries[sharing.next].sharing.prev = sharing.prev;
-        }
-        if sharing.prev != NONE {
-            self.entries[sharing.prev].sharing.next = sharing.next;
-        } else {
-            replace_head(&mut self.sharing, sharing_hash, next(sharing));
-        }
+    }
+
+    fn replace_head(&mut self, list: usize, hash: u64, slot: Option<u32>) -> Option<u32> {
+        let heads = &mut self.heads[list];
+        let place = hash as usize & (heads.len() - 1);
+        std::mem::replace(&mut heads[place], slot.map_or(0, |slot| slot + 1)).checked_sub(1)
     }
 }
 
-fn heads(expect_max: u32) -> usize {
-    expect_max.clamp(HEADS_MIN, HEADS_MAX).next_power_of_two() as usize
+fn empty_heads(expect_max: u32) -> [Vec<u32>; LISTS] {
+    let count = expect_max.clamp(HEADS_MIN, HEADS_MAX).next_power_of_two() as usize;
+    std::array::from_fn(|_| vec![0; count])
 }
 
-/// Heads are kept as slot plus one: zero is an empty list.
-fn head(heads: &[u32], hash: u64) -> Option<u32> {
-    heads[hash as usize & (heads.len() - 1)].checked_sub(1)
-}
-
-fn replace_head(heads: &mut [u32], hash: u64, slot: Option<u32>) -> Option<u32> {
-    let place = hash as usize & (heads.len() - 1);
-    std::mem::replace(&mut heads[place], slot.map_or(0, |slot| slot + 1)).checked_sub(1)
-}
-
-fn next(link: Link) -> Option<u32> {
-    (link.next != NONE).then_some(link.next)
+fn some(slot: u32) -> Option<u32> {
+    (slot != NONE).then_some(slot)
 }
 
 fn bits(address: IpAddr) -> u128 {
@@ -543,13 +531,20 @@ fn same_source(a: &Tuple, b: &Tuple, address: u128, port: u16) -> bool {
     (bits(a.src) ^ bits(b.src)) & address == 0 && (a.sport ^ b.sport) & port == 0
 }
 
-/// The hash under which an expectation is found: with the source address when that is exact.
-fn match_hash(hasher: &Hasher, tuple: &Tuple, zone: u16, src: Option<IpAddr>) -> u64 {
-    hash(hasher, tuple, zone, src.map_or(0, bits), if src.is_some() { 1 } else { 2 })
+fn hash_exact(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
+    hash(hasher, tuple, zone, bits(tuple.src), 1)
 }
 
-fn sharing_hash(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
+fn hash_wide(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
+    hash(hasher, tuple, zone, 0, 2)
+}
+
+fn hash_sharing(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
     hash(hasher, tuple, zone, 0, 3)
+}
+
+fn hash_receiving(hasher: &Hasher, dst: IpAddr) -> u64 {
+    hasher.hash(&bits(dst).to_le_bytes())
 }
 
 fn hash(hasher: &Hasher, tuple: &Tuple, zone: u16, src: u128, kind: u8) -> u64 {

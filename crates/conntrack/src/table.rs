@@ -323,13 +323,16 @@ impl<H> Conntrack<H> {
         }
     }
 
-    /// Moves the deadline to `seconds` from now, as helpers do; not under FIXED_TIMEOUT.
+    /// Moves the deadline to `seconds` from now, as helpers do; not under FIXED_TIMEOUT. False
+    /// when the connection is gone or has expired.
     pub fn refresh(&mut self, id: ConnId, now: Time, seconds: u32) -> bool {
         let Some(slot) = self.resolve(id) else { return false };
-        if !self.stores.body(slot).is_dying() {
+        let body = self.stores.body(slot);
+        let lives = !body.is_dying() && (!body.is_confirmed() || body.deadline > now);
+        if lives {
             self.refresh_slot(slot, now, seconds);
         }
-        true
+        lives
     }
 
     /// Removes a connection, its expectations, and its children where they are tied to it.

@@ -1,0 +1,10 @@
+//! The rules of connection tracking, one table of packets each, and a naive reference.
+
+mod expectations;
+mod icmp;
+mod life;
+mod limits;
+mod reference;
+mod states;
+mod support;
+mod zones;
