@@ -1,0 +1,33 @@
+//! What replay says: records, as JSON lines for programs and as text for people.
+
+mod instant;
+mod json;
+mod record;
+mod summary;
+mod text;
+
+pub use instant::Instant;
+pub use json::JsonLines;
+pub use record::{
+    AnnouncedBy, ConnectionEvent, ConnectionRecord, Ends, ExpectationEvent, ExpectationRecord,
+    PacketRecord, Record, RuleName,
+};
+pub use summary::{ConnectionCounts, Counted, ExpectationCounts, RuleCount, Skipped, Summary};
+pub use text::{Style, Text};
+
+use std::io;
+
+/// Takes records, in order.
+pub trait Output {
+    /// Writes one record.
+    ///
+    /// # Errors
+    /// Whatever writing meets.
+    fn record(&mut self, record: &Record<'_>) -> io::Result<()>;
+
+    /// Writes out what is held back.
+    ///
+    /// # Errors
+    /// Whatever writing meets.
+    fn flush(&mut self) -> io::Result<()>;
+}
