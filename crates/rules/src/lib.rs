@@ -27,6 +27,7 @@ pub mod program;
 pub mod protocols;
 pub mod ruleset;
 pub mod services;
+mod shell;
 mod suggest;
 pub mod targets;
 pub mod value;

@@ -5,6 +5,7 @@ pub mod conntrack;
 pub mod helper;
 pub mod multiport;
 pub mod registry;
+pub mod rpfilter;
 pub mod state;
 pub mod tcp;
 pub mod udp;

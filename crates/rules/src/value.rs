@@ -292,10 +292,8 @@ pub fn parse_address(text: &str, family: Family) -> Option<IpAddr> {
 
 fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
-    let mut count = 0;
-    for part in text.split('.') {
+    for (count, part) in text.split('.').enumerate() {
         *octets.get_mut(count)? = u8::try_from(parse_number(part)?).ok()?;
-        count += 1;
     }
     Some(octets.into())
 }

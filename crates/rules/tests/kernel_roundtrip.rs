@@ -5,10 +5,12 @@
 //! Needs root and iptables 1.8.9 with the nf_tables backend (Debian 12); says so loudly when it
 //! cannot run.
 
+#![allow(clippy::disallowed_methods, reason = "the rows are files, and the real tool is a program")]
+
 mod common;
 
 use common::{Row, rows};
-use kinwall_rules::load::{Source, load};
+use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::print;
 use kinwall_terms::{Family, Table};
 use std::io::Write;
@@ -59,7 +61,7 @@ fn real(family: Family, table: &str, file: &str) -> Result<String, String> {
 
 fn ours(family: Family, table: &str, file: &str) -> Result<String, String> {
     let source = Source { name: "file", text: file, family: Some(family) };
-    let loaded = load(&[source]).map_err(|mistakes| {
+    let loaded = load(&[source], &Defines::default()).map_err(|mistakes| {
         mistakes.iter().map(|mistake| mistake.render("file", file)).collect::<String>()
     })?;
     let rules = loaded.ruleset(family).and_then(|r| r.table(Table::from_name(table)?));

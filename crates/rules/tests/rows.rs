@@ -1,17 +1,19 @@
 //! Every row of `tests/rules/*.t`: what is printed for it, or that it is refused, and that what
 //! is printed is read and printed the same again.
 
+#![allow(clippy::disallowed_methods, reason = "the rows are files")]
+
 mod common;
 
 use common::{Row, rows};
-use kinwall_rules::load::{Source, load};
+use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::print;
 use kinwall_terms::Table;
 
 /// The printed rule lines, or the mistakes.
 fn canonical(row: &Row, file: &str) -> Result<Vec<String>, String> {
     let source = Source { name: &row.place, text: file, family: Some(row.family) };
-    let loaded = load(&[source]).map_err(|mistakes| {
+    let loaded = load(&[source], &Defines::default()).map_err(|mistakes| {
         mistakes.iter().map(|mistake| mistake.render(&row.place, file)).collect::<String>()
     })?;
     let table = Table::from_name(&row.table).unwrap();

@@ -84,6 +84,8 @@ matches! {
     Helper = helper,
     /// `multiport`: lists of ports.
     Multiport = multiport,
+    /// `rpfilter`: the source came the way its answers would go.
+    Rpfilter = rpfilter,
     /// `state`: the ct state, in its older spelling.
     State = state,
     /// `tcp`: ports, flags and options of TCP.

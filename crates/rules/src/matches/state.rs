@@ -24,7 +24,7 @@ impl State {
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        out.not(self.states.invert).value("state", &self.states.value);
+        out.not(self.states.invert).value("state", self.states.value);
     }
 
     /// Compares the ct state.
