@@ -3,7 +3,7 @@
 use crate::expect::{CLASSES_MAX, ExpId, Expectation, Met, Refusal, is_of_one_family};
 use crate::store::Slot;
 use crate::view::{ExpectationView, Master};
-use crate::{ConnId, Conntrack, Event, ExpectationEnd, HelperId};
+use crate::{ConnId, ConnectionEnd, Conntrack, Event, ExpectationEnd, HelperId};
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{Time, Tuple, Zone};
 use std::net::IpAddr;
@@ -47,34 +47,56 @@ impl<H> Conntrack<H> {
             return Err(Refusal::MixedFamilies);
         }
         let zone = self.zone(slot).id;
-        match self.expectations.meet(self.stores.hasher(), &request, master, zone, now) {
-            Met::Nothing => {}
-            Met::Same(same) => self.end_expectation(same, ExpectationEnd::Replaced, true),
-            Met::Refused(refusal) => return Err(refusal),
+        loop {
+            match self.expectations.meet(self.stores.hasher(), &request, master, zone, now) {
+                Met::Nothing => break,
+                Met::Same(same) => self.end_expectation(same, ExpectationEnd::Replaced, true),
+                Met::Refused(refusal, by) => {
+                    if !self.end_expired_master(by, now) {
+                        return Err(refusal);
+                    }
+                }
+            }
         }
-        let class = class_index(request.class);
-        let holding = self.extra(slot).map(|extra| extra.holdings[class]).unwrap_or_default();
-        let limit = u32::from(request.class_limit);
-        if let (true, Some(oldest)) = (limit > 0 && holding.count >= limit, holding.oldest()) {
-            let has_expired = self.expectations.entry(oldest).deadline <= now;
-            let end = if has_expired { ExpectationEnd::Timeout } else { ExpectationEnd::Evicted };
-            self.end_expectation(oldest, end, true);
-        }
+        self.make_room_in_class(slot, &request, now);
         if self.expectations.len() >= self.settings.expect_max {
-            self.expire_expectations(now, COLLECT_WHEN_FULL);
+            self.collect(now, COLLECT_WHEN_FULL);
         }
         if self.expectations.len() >= self.settings.expect_max {
             return Err(Refusal::TableFull);
         }
         let owner = (master, self.stores.body(slot).serial);
         let place = self.stores.body(slot).extra - 1;
-        let holding = &mut self.extras[place].holdings[class];
+        let holding = &mut self.extras[place].holdings[class_index(request.class)];
         let hasher = self.stores.hasher();
         let slot = self.expectations.insert(hasher, request, owner, zone, now, holding);
         if self.events.on {
             self.events.push(Event::ExpectationNew(self.expectations.view(slot)));
         }
         Ok(self.expectations.id(slot))
+    }
+
+    /// Drops a master's expired expectations of a full class or, when there are none, its oldest.
+    fn make_room_in_class(&mut self, master: Slot, request: &Expectation, now: Time) {
+        let class = class_index(request.class);
+        let limit = u32::from(request.class_limit);
+        let Some(holding) = self.extra(master).map(|extra| extra.holdings[class]) else { return };
+        if limit == 0 || holding.count < limit {
+            return;
+        }
+        let mut next = holding.newest();
+        let mut left = holding.count;
+        while let Some(slot) = next {
+            next = self.expectations.next_held(slot);
+            if self.expectations.entry(slot).deadline <= now {
+                self.end_expectation(slot, ExpectationEnd::Timeout, true);
+                left -= 1;
+            }
+        }
+        let oldest = self.extra(master).and_then(|extra| extra.holdings[class].oldest());
+        if let (true, Some(oldest)) = (left >= limit, oldest) {
+            self.end_expectation(oldest, ExpectationEnd::Evicted, true);
+        }
     }
 
     /// An expectation that is still in the table, expired ones included.
@@ -85,7 +107,10 @@ impl<H> Conntrack<H> {
     /// All expectations that have not expired, in no particular but a repeatable order.
     pub fn expectations(&self, now: Time) -> impl Iterator<Item = ExpectationView> + '_ {
         let views = self.expectations.slots().map(|slot| self.expectations.view(slot));
-        views.filter(move |view| view.deadline > now)
+        views.filter(move |view| {
+            let master = self.resolve(view.master);
+            view.deadline > now && master.is_some_and(|master| !self.has_expired(master, now))
+        })
     }
 
     /// The expectations of one master that have not expired, by class, the newest first.
@@ -172,13 +197,18 @@ impl<H> Conntrack<H> {
         if self.expectations.len() == 0 {
             return None;
         }
-        let slot = self.expectations.find(self.stores.hasher(), tuple, zone.id, now)?;
+        let slot = loop {
+            let slot = self.expectations.find(self.stores.hasher(), tuple, zone.id, now)?;
+            if !self.end_expired_master(slot, now) {
+                break slot;
+            }
+        };
         let entry = self.expectations.entry(slot);
         let (master_id, partner) = (entry.master, entry.partner);
         let request = entry.request;
         let master = self.resolve(master_id)?;
         let body = self.stores.body(master);
-        if !body.is_confirmed() || body.is_dying() || body.deadline <= now {
+        if !body.is_confirmed() || body.is_dying() {
             return None;
         }
         let kept = Master {
@@ -268,6 +298,16 @@ impl<H> Conntrack<H> {
                 self.end_expectation(slot, end, true);
             }
         }
+    }
+
+    /// Ends the master of an expectation if it has expired, and the expectation with it.
+    fn end_expired_master(&mut self, slot: u32, now: Time) -> bool {
+        let master = self.resolve(self.expectations.entry(slot).master);
+        let expired = master.filter(|&master| self.has_expired(master, now));
+        if let Some(master) = expired {
+            self.end(master, ConnectionEnd::Timeout);
+        }
+        expired.is_some()
     }
 
     /// Collects expectations that have expired.

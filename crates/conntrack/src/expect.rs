@@ -39,6 +39,11 @@ pub struct ExpId {
     serial: u32,
 }
 
+impl ExpId {
+    /// A handle that was always stale.
+    pub const NONE: ExpId = ExpId { slot: NONE, serial: 0 };
+}
+
 /// What is to be expected, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
@@ -187,7 +192,8 @@ pub(crate) enum Met {
     Nothing,
     /// The same of the same master and class: to be replaced.
     Same(u32),
-    Refused(Refusal),
+    /// Refused by the expectation in this slot.
+    Refused(Refusal, u32),
 }
 
 /// The table.
@@ -316,10 +322,10 @@ impl Expectations {
             let is_ours = entry.master == master;
             if other.expected == request.expected && (is_ours || request.skip_master) {
                 let same = is_ours && other.class == request.class;
-                return if same { Met::Same(slot) } else { Met::Refused(Refusal::Already) };
+                return if same { Met::Same(slot) } else { Met::Refused(Refusal::Already, slot) };
             }
             if overlap(&other.expected, &request.expected) {
-                return Met::Refused(Refusal::Clash);
+                return Met::Refused(Refusal::Clash, slot);
             }
         }
         Met::Nothing

@@ -59,10 +59,7 @@ impl<H> Conntrack<H> {
     /// of their end. Returns whether everything due was seen.
     pub fn expire(&mut self, now: Time, budget: usize) -> bool {
         self.reap();
-        let mut left = self.expire_expectations(now, budget);
-        while let Some(slot) = self.stores.pop_expired(now, &mut left) {
-            self.end(slot, ConnectionEnd::Timeout);
-        }
+        let left = self.collect(now, budget);
         self.reap();
         left > 0
     }
@@ -87,6 +84,22 @@ impl<H> Conntrack<H> {
         if let Some(slot) = self.resolve(master) {
             self.extra_or_new(slot).ties_children = true;
         }
+    }
+
+    /// Ends what has expired; what a packet under way may ask about stays until the next one.
+    /// Returns what is left of the budget.
+    pub(crate) fn collect(&mut self, now: Time, budget: usize) -> usize {
+        let mut left = self.expire_expectations(now, budget);
+        while let Some(slot) = self.stores.pop_expired(now, &mut left) {
+            self.end(slot, ConnectionEnd::Timeout);
+        }
+        left
+    }
+
+    /// Whether a connection behaves as absent because its deadline has passed.
+    pub(crate) fn has_expired(&self, slot: Slot, now: Time) -> bool {
+        let body = self.stores.body(slot);
+        body.is_confirmed() && body.deadline <= now
     }
 
     /// Frees what was removed while a packet could still ask about it.

@@ -38,7 +38,7 @@ impl ConnId {
     }
 
     /// A handle that was always stale.
-    pub(crate) const NONE: ConnId = ConnId { slot: Slot::NONE, serial: 0 };
+    pub const NONE: ConnId = ConnId { slot: Slot::NONE, serial: 0 };
 }
 
 /// The number of a helper in the caller's list of helpers.
