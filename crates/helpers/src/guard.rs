@@ -3,7 +3,7 @@
 //! | setting | refuses | reason |
 //! |---|---|---|
 //! | `guard.ftp.min_port=1024` | TCP and UDP destination ports below it | `guard-port` |
-//! | `guard.ftp.peer_only=1` | an address read from the payload that is not its sender's | `guard-address` |
+//! | `guard.ftp.peer_only=1` | a payload address other than its sender's | `guard-address` |
 //! | `guard.sip.networks=10.0.0.0/8,fd00::/8` | destinations outside | `guard-network` |
 //! | `guard.*.per_master=8` | more pending expectations of one master | `guard-limit` |
 //! | `guard.*.per_peer=64` | more pending expectations announced from one address | `guard-limit` |

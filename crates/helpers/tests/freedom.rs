@@ -94,7 +94,11 @@ fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn every_expectation_lies_within_a_row(
@@ -123,7 +127,8 @@ proptest! {
                 let tuple = proposal.expected.tuple;
                 prop_assert!(tuple.dport >= instance.guard.min_port);
                 let networks = &instance.guard.networks;
-                prop_assert!(networks.is_empty() || networks.iter().any(|n| n.contains(&tuple.dst)));
+                let inside = networks.iter().any(|network| network.contains(&tuple.dst));
+                prop_assert!(networks.is_empty() || inside);
                 for span in [Some(proposal.announcement), proposal.address, proposal.port] {
                     span.map(|span| session.text(span));
                 }
