@@ -72,7 +72,8 @@ fn fuzz(programs: &Path, name: &str, budget: &Budget) -> Outcome {
     for each in [&corpus, &artifacts] {
         fs::create_dir_all(each).map_err(|error| format!("{}: {error}", each.display()))?;
     }
-    let mut command = at_root(&programs.join(name).to_string_lossy(), &["-print_final_stats=1"]);
+    let mut command =
+        at_root(&programs.join(name).to_string_lossy(), &["-print_final_stats=1", "-verbosity=0"]);
     command.arg(format!("-timeout={UNIT_TIMEOUT_SECONDS}"));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     command.arg(match budget {
