@@ -3,7 +3,7 @@
 mod session;
 
 use kinwall_helpers::freedom::within;
-use kinwall_helpers::{HelperKind, Instances};
+use kinwall_helpers::{HelperKind, Instances, OnRefusal};
 use kinwall_terms::{Direction, Family, KernelVersion, Profile};
 use proptest::prelude::*;
 use session::{Session, unescape};
@@ -106,6 +106,7 @@ proptest! {
         family in prop::sample::select(&Family::ALL[..]),
         profile in prop::sample::select(&Profile::ALL[..]),
         newer in any::<bool>(),
+        translated in any::<bool>(),
         settings in settings(),
         packets in prop::collection::vec(packet(), 1..24),
     ) {
@@ -113,6 +114,13 @@ proptest! {
         prop_assume!(helper.families.contains(&family));
         let kernel = if newer { KernelVersion::new(6, 19, 0) } else { KernelVersion::DEFAULT };
         let mut session = Session::new(helper.name, family, profile, kernel, &settings);
+        if translated {
+            session.reply.dst = match family {
+                Family::Ipv4 => [192, 0, 2, 2].into(),
+                Family::Ipv6 => [0xfd09, 0, 0, 0, 0, 0, 0, 2u16].into(),
+            };
+            session.reply.dport = 61000;
+        }
         for Packet { direction, shift, payload } in packets {
             let sent = session.sent(direction);
             session.send_at(direction, shift.max(-isize::try_from(sent).unwrap()), &payload);
@@ -139,6 +147,44 @@ proptest! {
             }
             prop_assert!(profile == Profile::Linux || session.effects.drop_reason().is_none());
         }
+    }
+}
+
+#[test]
+fn limits_and_timeouts_are_linuxs() {
+    let rows = [
+        ("ftp", "", "", 1, 300),
+        ("tftp", "", "", 1, 300),
+        ("irc", "", "", 8, 300),
+        ("irc", "nf_conntrack_irc.max_dcc_channels", "255", 255, 300),
+        ("irc", "nf_conntrack_irc.dcc_timeout", "60", 8, 60),
+    ];
+    for (name, key, value, limit, timeout_s) in rows {
+        let mut instances = Instances::new(KernelVersion::DEFAULT, Profile::Linux);
+        if !key.is_empty() {
+            instances.set(key, value).unwrap();
+        }
+        let instance = instances.list().iter().find(|i| i.name == name).unwrap();
+        let policy = instance.helper.policy(0, &instance.options);
+        assert_eq!((policy.limit, policy.timeout_s), (limit, timeout_s), "{name} {key}={value}");
+    }
+}
+
+#[test]
+fn a_refused_announcement_drops_its_packet() {
+    let rows = [
+        ("ftp", r"PORT 10,1,0,2,4,1\r\n"),
+        ("irc", r"PRIVMSG you :\x01DCC SEND f 167837698 1025\x01\r\n"),
+        ("tftp", r"\0\x01boot.img\0octet\0"),
+    ];
+    for (name, payload) in rows {
+        let kernel = KernelVersion::DEFAULT;
+        let mut session = Session::new(name, Family::Ipv4, Profile::Linux, kernel, &[]);
+        session.send(Direction::Original, b"USER anonymous\r\n");
+        session.send(Direction::Original, &unescape(payload));
+        let proposals = session.proposals();
+        assert_eq!(proposals.len(), 1, "{name}");
+        assert!(proposals.iter().all(|proposal| proposal.on_refusal == OnRefusal::Drop));
     }
 }
 

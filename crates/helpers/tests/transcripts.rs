@@ -18,6 +18,7 @@
 //! family 6                    4 unless said
 //! kernel 6.19
 //! set nf_conntrack_ftp.loose 1
+//! masquerade 192.0.2.2        the originator's source is translated to this address
 //! bare                        without the opening
 //! new                         from here the packets are not ESTABLISHED (and: established)
 //! ```
@@ -104,6 +105,9 @@ fn run(helper: &str, profile: Profile, case: &Case<'_>) -> Vec<String> {
     });
     let settings: Vec<_> = settings.collect();
     let mut session = Session::new(helper, family, profile, kernel, &settings);
+    if let Some(address) = case.setting("masquerade") {
+        session.reply.dst = address.parse().unwrap();
+    }
     let mut failures = Vec::new();
     let mut lines = case.lines.iter().peekable();
     while let Some((number, line)) = lines.next() {

@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) kernel: KernelVersion,
     pub(crate) established: bool,
     pub(crate) original: Tuple,
+    /// Tuple of the answers: another than the inverted original under translation.
+    pub(crate) reply: Tuple,
     pub(crate) scratch: Scratch,
     pub(crate) effects: Effects,
     pub(crate) blind: bool,
@@ -68,6 +70,7 @@ impl Session {
             profile,
             kernel,
             established: true,
+            reply: original.invert().unwrap(),
             original,
             effects: Effects::new(),
             blind: false,
@@ -122,7 +125,7 @@ impl Session {
             packet_at: 0,
             direction,
             original: self.original,
-            reply: self.original.invert().unwrap(),
+            reply: self.reply,
             seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
             established: self.established,
             expected: false,
@@ -138,12 +141,7 @@ impl Session {
 
     /// The master, as the freedom rows see it, for an announcement in `direction`.
     pub(crate) fn master(&self, direction: Direction) -> Master {
-        Master {
-            original: self.original,
-            reply: self.original.invert().unwrap(),
-            announced: direction,
-            broadcast: None,
-        }
+        Master { original: self.original, reply: self.reply, announced: direction, broadcast: None }
     }
 
     /// Everything that was proposed by the last packet.
