@@ -1,2 +1,54 @@
-//! The kinwall command line.
-fn main() {}
+//! The kinwall command line: `main` is an exit-code policy, each command is a file in
+//! `command/`.
+#![allow(clippy::disallowed_methods)] // Files and streams are this crate's business.
+
+mod args;
+mod command;
+mod failure;
+mod json;
+mod render;
+mod setup;
+mod text;
+mod why;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// A firewall that knows its kin.
+///
+/// Some protocols (FTP, SIP, TFTP, IRC and others) open a second flow whose address and port
+/// travel inside the first. kinwall follows them as a Linux gateway does, says of every packet
+/// what the gateway would have done with it, and why.
+#[derive(Parser)]
+#[command(name = "kinwall", version, max_term_width = 100, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Replay(command::replay::ReplayArgs),
+    Explain(command::explain::ExplainArgs),
+    Rules(command::rules::RulesArgs),
+    Helpers(command::helpers::HelpersArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Replay(args) => command::replay::run(args),
+        Command::Explain(args) => command::explain::run(args),
+        Command::Rules(args) => command::rules::run(args),
+        Command::Helpers(args) => command::helpers::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}

@@ -113,7 +113,7 @@ impl Engine {
         };
         let mut passage = Passage {
             now,
-            state: PacketState::new(&headers),
+            state: PacketState { mark: packet.mark, ..PacketState::new(&headers) },
             headers,
             path: Path::Unrouted,
             in_iface,

@@ -5,18 +5,21 @@ use crate::engine::Engine;
 use crate::outcome::Path;
 use crate::path::{Passage, Stage, Stop};
 use crate::trace::{AssignedBy, Expecting, Step};
+use kinwall_conntrack::stream::Stream;
 use kinwall_conntrack::{
     Announcement, ConnId, Conntrack, ExpId, Expectation, ExpectationView, HelperId, PacketCt,
     Refusal, View,
 };
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{
-    Broadcast, Effect, OnRefusal, Pair, Pending, Proposal, Routing, Scratch, Segment,
+    Broadcast, Effect, Effects, Instance, OnRefusal, Pair, Pending, Proposal, Routing, Scratch,
+    Segment,
 };
 use kinwall_rules::facts::CtTemplate;
-use kinwall_terms::{CtState, Direction, InterfaceName, Reason, Status, Time, Tuple};
+use kinwall_terms::expectation::Span;
+use kinwall_terms::{CtState, Direction, InterfaceName, Profile, Reason, Status, Time, Tuple};
 use kinwall_topology::Topology;
-use kinwall_wire::L4;
+use kinwall_wire::{L4, Tcp, TcpFlags};
 use std::net::IpAddr;
 
 /// What is remembered for a connection with a helper.
@@ -24,8 +27,21 @@ use std::net::IpAddr;
 pub struct HelpState {
     /// The helper's own memory.
     scratch: Scratch,
+    /// The two directions of a TCP connection, for a helper that reads streams.
+    streams: [Stream; 2],
     /// The helper wants to see nothing more of this connection.
     blind: bool,
+}
+
+/// A helper at work on a packet.
+#[derive(Clone, Copy)]
+struct Work {
+    /// The connection.
+    id: ConnId,
+    /// Its helper.
+    helper: HelperId,
+    /// Where in what the helper was shown the packet's own payload begins.
+    packet_at: u32,
 }
 
 impl Engine {
@@ -55,7 +71,8 @@ impl Engine {
         };
         let Some(helper) = helper else { return };
         let Some(instance) = instances.get(helper) else { return };
-        let state = HelpState { scratch: instance.helper.kind.scratch(), blind: false };
+        let scratch = instance.helper.kind.scratch();
+        let state = HelpState { scratch, streams: Default::default(), blind: false };
         let helper = HelperId(helper);
         self.conntrack.set_helper(id, helper, state);
         if by == AssignedBy::Rule {
@@ -73,48 +90,59 @@ impl Engine {
         }
         let Some(helper) = self.conntrack.helper(id) else { return Ok(()) };
         let Some(view) = self.conntrack.connection(id) else { return Ok(()) };
-        self.inspect(p, ct, helper, &view);
+        let packet_at = self.inspect(p, ct, helper, &view);
         if self.effects.is_empty() {
             return Ok(());
         }
         let mut expected = Vec::new();
-        let refused = self.apply(p, id, helper, &mut expected);
+        let refused = self.apply(p, Work { id, helper, packet_at }, &mut expected);
         if self.effects.blind_reason().is_some()
             && let Some((_, state)) = self.conntrack.helper_scratch_mut(id)
         {
             state.blind = true;
+            state.streams = Default::default();
         }
         let drop = self.effects.drop_reason().map(|note| note.reason).or(refused);
         let effects = &self.effects;
-        p.note(|| Step::Helped { helper, notes: effects.notes().to_vec(), expected, drop });
+        p.note(|| Step::Helped {
+            helper,
+            notes: effects.notes().to_vec(),
+            blind: effects.blind_reason().map(|note| note.reason),
+            expected,
+            drop,
+        });
         drop.map_or(Ok(()), |reason| Err(Stop::drop(reason)))
     }
 
-    /// Fills `self.effects`.
-    fn inspect(&mut self, p: &Passage<'_, '_, '_>, ct: PacketCt, helper: HelperId, view: &View) {
+    /// Shows the helper what there is to read, which fills `self.effects`. Returns where the
+    /// packet's own payload begins in that.
+    fn inspect(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        ct: PacketCt,
+        helper: HelperId,
+        view: &View,
+    ) -> u32 {
         self.effects.clear();
         let Engine { conntrack, settings, topology, effects, .. } = self;
-        let Some(instance) = settings.instances.get(helper.0) else { return };
+        let Some(instance) = settings.instances.get(helper.0) else { return 0 };
         let pending = if instance.guard.counts() {
             pending(conntrack, view, p.headers.src, p.now)
         } else {
             Pending::default()
         };
-        let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return };
+        let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return 0 };
         if state.blind {
-            return;
+            return 0;
         }
         let routes = Routes { topology, out: p.out_iface };
-        let segment = Segment {
+        let mut segment = Segment {
             payload: p.headers.payload(&p.packet.bytes),
             packet_at: 0,
             direction: ct.direction,
             original: view.original,
             reply: view.reply,
-            seq: match p.headers.l4 {
-                L4::Tcp(tcp) => tcp.seq,
-                _ => 0,
-            },
+            seq: 0,
             established: ct.state == CtState::Established,
             expected: view.status.contains(Status::EXPECTED),
             port: instance.port.unwrap_or(0),
@@ -124,15 +152,31 @@ impl Engine {
             routing: Some(&routes),
             pending,
         };
+        match (p.headers.l4, settings.profile) {
+            (L4::Tcp(tcp), Profile::Strict) => {
+                let stream = &mut state.streams[ct.direction.index()];
+                return read_stream(
+                    instance,
+                    stream,
+                    &tcp,
+                    ct,
+                    segment,
+                    &mut state.scratch,
+                    effects,
+                );
+            }
+            (L4::Tcp(tcp), Profile::Linux) => segment.seq = tcp.seq,
+            _ => {}
+        }
         instance.inspect(settings.profile, &segment, &mut state.scratch, effects);
+        0
     }
 
     /// Applies the effects in order; why the packet must be dropped, if it must.
     fn apply(
         &mut self,
         p: &Passage<'_, '_, '_>,
-        id: ConnId,
-        helper: HelperId,
+        work: Work,
         expected: &mut Vec<Expecting>,
     ) -> Option<Reason> {
         let effects = std::mem::take(&mut self.effects);
@@ -143,7 +187,7 @@ impl Engine {
                 skip -= 1;
                 continue;
             }
-            match self.apply_one(p, id, helper, effect, expected) {
+            match self.apply_one(p, work, effect, expected) {
                 Applied::Done => {}
                 Applied::Skip(count) => skip = count,
                 Applied::Drop => {
@@ -159,18 +203,18 @@ impl Engine {
     fn apply_one(
         &mut self,
         p: &Passage<'_, '_, '_>,
-        id: ConnId,
-        helper: HelperId,
+        work: Work,
         effect: &Effect,
         expected: &mut Vec<Expecting>,
     ) -> Applied {
+        let id = work.id;
         match effect {
             Effect::Expect(proposal) => {
-                let made = self.expect(p, id, helper, proposal);
+                let made = self.expect(p, work, proposal);
                 expected.push(self.expecting(proposal, made));
                 refused(made.is_err(), proposal)
             }
-            Effect::ExpectPair(pair) => self.expect_pair(p, id, helper, pair, expected),
+            Effect::ExpectPair(pair) => self.expect_pair(p, work, pair, expected),
             Effect::Activate(activation) => match self.activate(p.now, id, activation) {
                 true => Applied::Skip(activation.skip_when_found),
                 false => Applied::Done,
@@ -198,14 +242,16 @@ impl Engine {
     fn expect(
         &mut self,
         p: &Passage<'_, '_, '_>,
-        id: ConnId,
-        helper: HelperId,
+        work: Work,
         proposal: &Proposal,
     ) -> Result<ExpId, Reason> {
+        let Work { id, helper, packet_at } = work;
         let instances = &self.settings.instances;
         let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
         let policy = instance.helper.policy(proposal.class, &instance.options);
         let child = proposal.child.and_then(|kind| instances.child(helper.0, kind));
+        let Span { offset, length } = proposal.announcement;
+        let span = Span { offset: offset.saturating_sub(packet_at), length };
         let expectation = Expectation {
             expected: proposal.expected,
             class: proposal.class,
@@ -214,7 +260,7 @@ impl Engine {
             class_limit: policy.limit,
             helper,
             child_helper: child.map(HelperId),
-            announced: Announcement { packet: p.packet.number, span: proposal.announcement },
+            announced: Announcement { packet: p.packet.number, span },
             saved: None,
             skip_master: proposal.skip_master,
         };
@@ -225,13 +271,13 @@ impl Engine {
     fn expect_pair(
         &mut self,
         p: &Passage<'_, '_, '_>,
-        id: ConnId,
-        helper: HelperId,
+        work: Work,
         pair: &Pair,
         expected: &mut Vec<Expecting>,
     ) -> Applied {
-        let first = self.expect(p, id, helper, &pair.first);
-        let second = first.and_then(|_| self.expect(p, id, helper, &pair.second));
+        let id = work.id;
+        let first = self.expect(p, work, &pair.first);
+        let second = first.and_then(|_| self.expect(p, work, &pair.second));
         let keymap = match (first, second) {
             (Ok(_), Ok(_)) if pair.keymap => self.enter_keymap(id, pair),
             _ => Ok(()),
@@ -307,6 +353,43 @@ impl Engine {
         let number = |id| self.conntrack.expectation(id).map_or(0, |view| view.serial);
         Expecting { expected: proposal.expected, made: made.map(number) }
     }
+}
+
+/// Lets the helper read the stream that the packet continues. A stream begins with its SYN: one
+/// that was picked up in the middle is not read.
+fn read_stream(
+    instance: &Instance,
+    stream: &mut Stream,
+    tcp: &Tcp,
+    ct: PacketCt,
+    segment: Segment<'_>,
+    scratch: &mut Scratch,
+    effects: &mut Effects,
+) -> u32 {
+    if tcp.flags.contains(TcpFlags::SYN) {
+        if !stream.is_open() || (stream.consumed() == 0 && ct.state == CtState::New) {
+            stream.begin(tcp.seq.wrapping_add(1));
+        }
+        return 0;
+    }
+    let unread = match stream.offer(tcp.seq, segment.payload) {
+        Ok(Some(unread)) => unread,
+        Ok(None) => return 0,
+        Err(reason) => {
+            effects.blind(reason, Span { offset: 0, length: 0 });
+            return 0;
+        }
+    };
+    let packet_at = u32::try_from(unread.packet_at()).unwrap_or(u32::MAX);
+    let segment = Segment { payload: unread.bytes(), packet_at, seq: unread.seq(), ..segment };
+    let consumed = instance.inspect(Profile::Strict, &segment, scratch, effects);
+    // A packet that is dropped was not seen by its receiver: its retransmission is read again.
+    if effects.drop_reason().is_none()
+        && let Err(reason) = unread.consume(consumed, instance.helper.unread_max_bytes)
+    {
+        effects.blind(reason, Span { offset: 0, length: 0 });
+    }
+    packet_at
 }
 
 /// What applying one effect brings.

@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod check;
 mod engine;
 mod help;
 pub mod outcome;

@@ -27,6 +27,8 @@ pub struct Packet<'a> {
     pub ingress: Ingress,
     /// What the link layer said.
     pub link: LinkFacts,
+    /// Its mark on arrival; 0 but for what is asked by hand.
+    pub mark: u32,
     /// The packet from its network header on. Owned after the engine has changed it: a
     /// reassembled datagram, later a translated packet.
     pub bytes: Cow<'a, [u8]>,

@@ -62,6 +62,8 @@ pub enum Step {
         helper: HelperId,
         /// What it noted and did not believe.
         notes: Vec<Note>,
+        /// Why it wants to see no more of the connection, if so.
+        blind: Option<Reason>,
         /// What it had expected, and what the table said to that.
         expected: Vec<Expecting>,
         /// Why it had the packet dropped.

@@ -1,7 +1,16 @@
 //! Captures through the engine; the clock is the capture's.
 
 mod capture;
+pub mod output;
+mod record;
+mod replay;
 mod source;
+mod tally;
+pub mod typed;
+mod write;
 
 pub use capture::{Damage, DamageKind, Described, PACKET_BYTES_MAX};
+pub use record::Names;
+pub use replay::{Change, Clock, Replay};
 pub use source::{Frame, Input, OpenError, OpenErrorKind, Progress, Source};
+pub use write::{WriteError, Writer};

@@ -17,7 +17,7 @@
 
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto};
 use kinwall_topology::MacAddr;
-use kinwall_wire::emit::{Icmp, Packet, Tcp, Transport, Udp};
+use kinwall_wire::emit::{Icmp, Packet, Tcp, Transport, Udp, UdpLite};
 use kinwall_wire::{LinkFacts, TcpFlags};
 use std::net::{IpAddr, SocketAddr};
 
@@ -301,10 +301,11 @@ impl Draft {
         let transport = match self.proto {
             L4Proto::TCP => Transport::Tcp(Tcp::new(sport, dport).flags(self.flags)),
             L4Proto::UDP => Transport::Udp(Udp::new(sport, dport)),
-            L4Proto::UDPLITE => Transport::UdpLite(Udp::new(sport, dport)),
-            L4Proto::ICMP | L4Proto::ICMPV6 => {
-                Transport::Icmp(Icmp { rest: u32::from(self.id) << 16, ..Icmp::new(self.icmp.0, self.icmp.1) })
-            }
+            L4Proto::UDPLITE => Transport::UdpLite(UdpLite::new(sport, dport)),
+            L4Proto::ICMP | L4Proto::ICMPV6 => Transport::Icmp(Icmp {
+                rest: u32::from(self.id) << 16,
+                ..Icmp::new(self.icmp.0, self.icmp.1)
+            }),
             proto => Transport::Raw(proto),
         };
         if self.helper.is_some() && self.ct_state.is_none() {

@@ -14,6 +14,11 @@ impl<W: Write> JsonLines<W> {
     pub fn new(to: W) -> JsonLines<W> {
         JsonLines { to }
     }
+
+    /// The writer, for objects of other kinds between the records.
+    pub fn writer(&mut self) -> &mut W {
+        &mut self.to
+    }
 }
 
 impl<W: Write> Output for JsonLines<W> {

@@ -1,0 +1,140 @@
+//! `kinwall explain`: one packet, typed by hand, through the rules.
+
+use crate::args::{Format, GatewayArgs, RuleArgs};
+use crate::failure::Failure;
+use crate::{setup, why};
+use clap::Args;
+use kinwall_engine::{Engine, Ingress, Packet, Presumed, Trace};
+use kinwall_replay::typed::{NotAPacket, Typed};
+use kinwall_terms::{CtState, Family, Time};
+use kinwall_wire::Headers;
+use std::borrow::Cow;
+use std::io::Write;
+
+/// Walk one packet through the rules: each table, chain and rule it meets, matched or not and by
+/// which part
+///
+/// The packet is typed as
+///   [in IFACE | local] PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD...]
+/// with words such as syn, ack, echo-request, type 3/4, mark 1, ttl 64, mac 02:00:00:00:00:01,
+/// payload TEXT, and what to presume of its connection: new, established, related, invalid,
+/// untracked, by HELPER, reply. Without such a word an empty connection table decides.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// Show only the rules that matched
+    #[arg(long)]
+    brief: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The packet
+    packet: String,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kinwall explain --rules rules.v4 --topology topology.toml \\
+      'in eth0 tcp 203.0.113.9:4000 -> 192.0.2.10:2121 syn'
+  kinwall explain --rules rules.v4 --topology topology.toml \\
+      'in eth0 tcp 203.0.113.9:20 -> 192.0.2.10:50000 syn related by ftp'";
+
+/// Runs the command.
+pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
+    let typed = Typed::parse(&args.packet).map_err(|error| misread(&args.packet, &error))?;
+    let rules = setup::rules(&args.rules)?;
+    let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    let presumed = presumed(&engine, &typed)?;
+    let headers = Headers::parse(&typed.bytes)
+        .map_err(|error| Failure::Usage(format!("the packet cannot be: {error}")))?;
+    let input = typed.input.or_else(|| engine.topology().interface_behind(headers.src));
+    let local = typed.local || (typed.input.is_none() && engine.topology().is_local(headers.src));
+    let ingress = if local { Ingress::Local { owner: None } } else { Ingress::Interface(input) };
+    let mut packet = Packet {
+        number: 1,
+        ingress,
+        link: typed.link,
+        mark: typed.mark,
+        bytes: Cow::Borrowed(&typed.bytes),
+    };
+    let mut trace = Trace::default();
+    let outcome = match &presumed {
+        Some(presumed) => engine.suppose(Time(0), &mut packet, presumed, &mut trace),
+        None => engine.handle_traced(Time(0), &mut packet, &mut trace),
+    };
+    let mut out = anstream::stdout().lock();
+    if args.format == Format::Json {
+        let json = crate::json::explained(&engine, &outcome, &trace);
+        writeln!(out, "{json}")?;
+        return Ok(());
+    }
+    match input {
+        _ if local => writeln!(out, "{}, sent by the gateway", describe(&headers))?,
+        Some(input) => writeln!(out, "{}, in by {input}", describe(&headers))?,
+        None => writeln!(out, "{}", describe(&headers))?,
+    }
+    let family = Family::of(headers.dst);
+    if let Some(remark) = why::no_rules(&engine, family) {
+        writeln!(out, "  ({remark})")?;
+    }
+    why::write(&mut out, &engine, &trace, !args.brief)?;
+    why::write_verdict(&mut out, &engine, &outcome)?;
+    Ok(())
+}
+
+fn describe(headers: &Headers) -> String {
+    let end = |address: std::net::IpAddr, port: Option<u16>| match port {
+        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
+    };
+    let ports = headers.ports();
+    let src = end(headers.src, ports.map(|ports| ports.0));
+    let dst = end(headers.dst, ports.map(|ports| ports.1));
+    format!("{} {src} -> {dst}", headers.proto)
+}
+
+fn presumed(engine: &Engine, typed: &Typed) -> Result<Option<Presumed>, Failure> {
+    let Some(state) = typed.ct_state else { return Ok(None) };
+    let master_helper = match &typed.helper {
+        None => None,
+        Some(name) => Some(helper(engine, name)?),
+    };
+    if master_helper.is_some() && matches!(state, CtState::Invalid | CtState::Untracked) {
+        return Err(Failure::Usage(format!("a packet that is {state} has no helper")));
+    }
+    Ok(Some(Presumed { state, direction: typed.direction, master_helper }))
+}
+
+fn helper(engine: &Engine, name: &str) -> Result<kinwall_conntrack::HelperId, Failure> {
+    let list = engine.instances().list();
+    let found = list.iter().position(|instance| instance.name == name);
+    match found.and_then(|index| u8::try_from(index).ok()) {
+        Some(index) => Ok(kinwall_conntrack::HelperId(index)),
+        None => {
+            let names: Vec<&str> = list.iter().map(|instance| instance.name.as_str()).collect();
+            Err(Failure::Usage(format!(
+                "no helper is called `{name}`; there are {}",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Points at the word that was not understood.
+fn misread(text: &str, error: &NotAPacket) -> Failure {
+    let words = text.split_whitespace().scan(0, |from, word| {
+        let at = text[*from..].find(word)? + *from;
+        *from = at + word.len();
+        Some((at, word))
+    });
+    let (at, length) = words
+        .skip(error.word)
+        .map(|(at, word)| (text[..at].chars().count(), word.chars().count()))
+        .next()
+        .unwrap_or((text.chars().count() + 1, 1));
+    Failure::Usage(format!("{error}\n  {text}\n  {}{}", " ".repeat(at), "^".repeat(length)))
+}

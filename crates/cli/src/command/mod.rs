@@ -1,0 +1,6 @@
+//! The commands, one file each.
+
+pub(crate) mod explain;
+pub(crate) mod helpers;
+pub(crate) mod replay;
+pub(crate) mod rules;

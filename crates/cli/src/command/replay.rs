@@ -1,0 +1,319 @@
+//! `kinwall replay`: captures through the engine.
+
+use crate::args::{Format, GatewayArgs, RuleArgs};
+use crate::failure::Failure;
+use crate::{setup, why};
+use anstream::adapter::strip_bytes;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use kinwall_engine::settings::split_assignment;
+use kinwall_engine::{Outcome, Trace};
+use kinwall_replay::output::{JsonLines, Output, Record, Style, Text};
+use kinwall_replay::{Change, Clock, Frame, Input, Replay, Source, Writer};
+use kinwall_rules::targets::Target;
+use kinwall_terms::{Family, InterfaceName, Table, Verdict};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+
+/// Replay captures through the rules: what passes, as what, by which rule, and why
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// The interface by which the packets of a capture came in
+    #[arg(long, value_name = "NAME=CAPTURE")]
+    ingress: Vec<String>,
+    /// A setting that changes before a packet: 20:nf_conntrack_helper=1
+    #[arg(long, value_name = "PACKET:KEY=VALUE")]
+    set_at: Vec<String>,
+    /// The clock: that of the capture, or one that stands still, so that nothing times out
+    #[arg(long, value_enum, default_value_t = ClockArg::Capture)]
+    clock: ClockArg,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Tell of each packet how its verdict came about
+    #[arg(long)]
+    why: bool,
+    /// Tell of this packet only, in the state of the tables at that moment
+    #[arg(long, value_name = "NUMBER")]
+    packet: Option<u64>,
+    /// Tell of connections and expectations as they come and go (JSON always does)
+    #[arg(long)]
+    events: bool,
+    /// Only the summary
+    #[arg(long)]
+    summary: bool,
+    /// Rows in each list of the summary
+    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    top: usize,
+    /// Keep the accepted packets in this capture
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Keep the packets that were not accepted in this capture
+    #[arg(long, value_name = "FILE")]
+    write_dropped: Option<PathBuf>,
+    /// The captures: pcap or pcapng, also compressed with gzip or zstd; `-` is the standard input
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClockArg {
+    Capture,
+    Frozen,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kinwall replay --rules rules.v4 --topology topology.toml capture.pcapng
+  kinwall replay --rules rules.v4 --topology topology.toml --packet 27 --why capture.pcapng
+  kinwall replay --rules rules.v4 --set nf_conntrack_ftp.loose=1 --summary capture.pcapng
+
+Exit status: 0 when everything was read, 1 when something failed or a capture is damaged,
+2 when a flag or argument is wrong.";
+
+/// Runs the command.
+pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
+    let changes = args.set_at.iter().map(|text| change(text)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = inputs(&args)?;
+    let rules = setup::rules(&args.rules)?;
+    let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    remark_on_nat(&rules);
+    let with_events =
+        !args.summary && args.packet.is_none() && (args.events || args.format == Format::Json);
+    engine.set_events(with_events);
+    let clock = match args.clock {
+        ClockArg::Capture => Clock::Capture,
+        ClockArg::Frozen => Clock::Frozen,
+    };
+    let mut source = Source::open(&inputs).map_err(|error| Failure::Failed(error.to_string()))?;
+    let session = Session {
+        replay: Replay::new(engine, clock, changes),
+        sources: rules.sources.iter().map(|source| source.name.clone()).collect(),
+        kept: keep(args.write.as_ref(), &source)?,
+        lost: keep(args.write_dropped.as_ref(), &source)?,
+        args: &args,
+        seen: false,
+    };
+    let progress = progress(&source, &args);
+    let stdout = io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let buffered = BufWriter::with_capacity(1 << 16, stdout.lock());
+    match args.format {
+        Format::Text => {
+            let style = Style { colour, events: with_events };
+            let mut out = Text::new(buffered, style);
+            session.run(&mut source, &mut out, &progress, |out, replay, trace, outcome| {
+                let mut told = Vec::new();
+                tell(&mut told, replay, trace, outcome)?;
+                let to = out.writer();
+                match colour {
+                    true => to.write_all(&told),
+                    false => to.write_all(&strip_bytes(&told).into_vec()),
+                }
+            })
+        }
+        Format::Json => {
+            let mut out = JsonLines::new(buffered);
+            session.run(&mut source, &mut out, &progress, |out, replay, trace, outcome| {
+                writeln!(
+                    out.writer(),
+                    "{}",
+                    crate::json::explained(replay.engine(), outcome, trace)
+                )
+            })
+        }
+    }
+}
+
+/// A replay on its way.
+struct Session<'a> {
+    replay: Replay,
+    /// Names of the rule files.
+    sources: Vec<String>,
+    kept: Option<Writer>,
+    lost: Option<Writer>,
+    args: &'a ReplayArgs,
+    /// Whether the one packet that was asked for was there.
+    seen: bool,
+}
+
+impl Session<'_> {
+    fn run<O: Output>(
+        mut self,
+        source: &mut Source,
+        out: &mut O,
+        progress: &Option<ProgressBar>,
+        tell: impl Fn(&mut O, &Replay, &Trace, &Outcome) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut trace = Trace::default();
+        let mut count = 0_u64;
+        loop {
+            if count.is_multiple_of(PROGRESS_EVERY)
+                && let Some(bar) = progress
+            {
+                bar.set_position(source.progress().read);
+            }
+            count += 1;
+            let Some(frame) = source.next() else { break };
+            let explained = self.args.why && self.args.packet.is_none_or(|n| n == frame.number);
+            let handled = if explained {
+                trace.steps.clear();
+                self.replay.frame_traced(&frame, &mut trace)
+            } else {
+                self.replay.frame(&frame)
+            };
+            let outcome = handled.map_err(|error| {
+                Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
+            })?;
+            if let Some(outcome) = &outcome {
+                self.write(&frame, outcome)?;
+                if self.wants(&frame) {
+                    self.tell_packet(&frame, outcome, out)?;
+                    if explained {
+                        tell(out, &self.replay, &trace, outcome)?;
+                    }
+                }
+            }
+            let number = frame.number;
+            if self.args.packet == Some(number) {
+                self.seen = true;
+                break;
+            }
+            self.replay.drain_events(number, |record| out.record(record))?;
+        }
+        if let Some(bar) = progress {
+            bar.finish_and_clear();
+        }
+        self.finish(source, out)
+    }
+
+    /// Whether there is anything to say of this packet.
+    fn wants(&self, frame: &Frame<'_>) -> bool {
+        match self.args.packet {
+            Some(number) => number == frame.number,
+            None => !self.args.summary,
+        }
+    }
+
+    fn tell_packet<O: Output>(
+        &self,
+        frame: &Frame<'_>,
+        outcome: &Outcome,
+        out: &mut O,
+    ) -> Result<(), Failure> {
+        let names = self.replay.names(outcome);
+        let record = self.replay.packet_record(frame, outcome, &names, &self.sources);
+        Ok(out.record(&Record::Packet(record))?)
+    }
+
+    fn write(&mut self, frame: &Frame<'_>, outcome: &Outcome) -> Result<(), Failure> {
+        let to = match outcome.verdict {
+            Verdict::Accept => &mut self.kept,
+            _ => &mut self.lost,
+        };
+        match to {
+            Some(writer) => writer.write(frame).map_err(|error| Failure::Failed(error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn finish<O: Output>(self, source: &Source, out: &mut O) -> Result<(), Failure> {
+        if let Some(number) = self.args.packet.filter(|_| !self.seen) {
+            return Err(Failure::Usage(format!(
+                "--packet {number}: the captures hold fewer packets"
+            )));
+        }
+        let damage = source.damage_count();
+        if self.args.packet.is_none() {
+            let summary = self.replay.summary(self.args.top, damage);
+            out.record(&Record::Summary(Box::new(summary)))?;
+        }
+        out.flush()?;
+        for writer in [self.kept, self.lost].into_iter().flatten() {
+            writer.finish().map_err(|error| Failure::Failed(error.to_string()))?;
+        }
+        for found in source.damages() {
+            eprintln!("{found}");
+        }
+        if damage > 0 { Err(Failure::Reported) } else { Ok(()) }
+    }
+}
+
+/// Frames between two steps of the progress bar.
+const PROGRESS_EVERY: u64 = 65_536;
+
+fn tell(out: &mut impl Write, replay: &Replay, trace: &Trace, outcome: &Outcome) -> io::Result<()> {
+    why::write(out, replay.engine(), trace, true)?;
+    why::write_verdict(out, replay.engine(), outcome)
+}
+
+/// Reads `PACKET:KEY=VALUE`.
+fn change(text: &str) -> Result<Change, Failure> {
+    let wrong = |what: String| Failure::Usage(format!("--set-at {text}: {what}"));
+    let (packet, assignment) = text
+        .split_once(':')
+        .ok_or_else(|| wrong("write PACKET:KEY=VALUE, such as 20:nf_conntrack_helper=1".into()))?;
+    let packet = packet.parse().map_err(|_| wrong(format!("`{packet}` is no packet number")))?;
+    let (key, value) = split_assignment(assignment).map_err(|error| wrong(error.to_string()))?;
+    Ok(Change { packet, key: key.to_owned(), value: value.to_owned() })
+}
+
+/// The captures, with the interfaces that `--ingress` names.
+fn inputs(args: &ReplayArgs) -> Result<Vec<Input>, Failure> {
+    let mut inputs: Vec<Input> = args.captures.iter().map(Input::new).collect();
+    for text in &args.ingress {
+        let wrong = |what: &str| Failure::Usage(format!("--ingress {text}: {what}"));
+        let (name, path) = text.split_once('=').ok_or_else(|| wrong("write NAME=CAPTURE"))?;
+        let name = InterfaceName::new(name).ok_or_else(|| wrong("no interface has such a name"))?;
+        let input = args.captures.iter().position(|capture| capture.as_os_str() == path);
+        match input.and_then(|at| inputs.get_mut(at)) {
+            Some(input) => input.ingress = Some(name),
+            None => return Err(wrong("that capture is not among the arguments")),
+        }
+    }
+    Ok(inputs)
+}
+
+/// Says once that address translation is not applied.
+fn remark_on_nat(rules: &setup::Rules) {
+    for family in Family::ALL {
+        let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
+        let lines: Vec<String> = ruleset
+            .rules()
+            .filter(|(table, _, rule)| {
+                *table == Table::Nat
+                    && !matches!(rule.target, None | Some(Target::Return | Target::Jump(_)))
+            })
+            .map(|(_, _, rule)| rule.origin.line.to_string())
+            .collect();
+        if !lines.is_empty() {
+            let shown = lines.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            let more = if lines.len() > 20 { ", ..." } else { "" };
+            eprintln!(
+                "note: {family}: address translation is not applied; rules of the nat table: \
+                 line {shown}{more}"
+            );
+        }
+    }
+}
+
+fn keep(path: Option<&PathBuf>, source: &Source) -> Result<Option<Writer>, Failure> {
+    let create = |path: &PathBuf| Writer::create(path, source.fine_time());
+    path.map(create).transpose().map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// A bar on a terminal that is not also written to.
+fn progress(source: &Source, args: &ReplayArgs) -> Option<ProgressBar> {
+    let busy = io::stdout().is_terminal() && !args.summary;
+    let total = source.progress().total?;
+    if !io::stderr().is_terminal() || busy {
+        return None;
+    }
+    let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left");
+    Some(ProgressBar::new(total).with_style(style.ok()?))
+}

@@ -1,0 +1,47 @@
+//! Mistakes in files, shown with their line and a caret.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::io::IsTerminal;
+
+/// One mistake, whichever parser found it. Lines and columns count from 1, columns and length in
+/// characters.
+pub(crate) struct Mistake<'a> {
+    /// Name of the source.
+    pub name: &'a str,
+    /// The whole source.
+    pub text: &'a str,
+    /// Line.
+    pub line: u32,
+    /// Column of the first character.
+    pub column: u32,
+    /// Length in characters.
+    pub length: u32,
+    /// What is wrong.
+    pub message: &'a str,
+    /// What would be right.
+    pub help: Option<&'a str>,
+}
+
+/// Shows a mistake on the standard error stream, in colour on a terminal.
+pub(crate) fn show(mistake: &Mistake<'_>) {
+    let renderer = match std::io::stderr().is_terminal() {
+        true => Renderer::styled(),
+        false => Renderer::plain(),
+    };
+    let first = mistake.line.max(1) as usize;
+    let line = mistake.text.lines().nth(first - 1).unwrap_or("");
+    let byte = |column: u32| {
+        line.char_indices().nth(column as usize).map_or(line.len(), |(offset, _)| offset)
+    };
+    let start = byte(mistake.column.saturating_sub(1));
+    let end = byte(mistake.column.saturating_sub(1) + mistake.length).max(start);
+    let snippet = Snippet::source(line)
+        .line_start(first)
+        .path(mistake.name)
+        .annotation(AnnotationKind::Primary.span(start..end));
+    let mut group = Level::ERROR.primary_title(mistake.message).element(snippet);
+    if let Some(help) = mistake.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    eprintln!("{}", renderer.render(&[group]));
+}

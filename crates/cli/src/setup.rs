@@ -1,0 +1,214 @@
+//! From flags and files to an engine.
+
+use crate::args::{GatewayArgs, RuleArgs};
+use crate::failure::Failure;
+use crate::render::{self, Mistake};
+use kinwall_engine::settings::split_assignment;
+use kinwall_engine::{Engine, Settings, check};
+use kinwall_rules::load::{self, Defines, Loaded, Source};
+use kinwall_rules::program::{Assumption, Options, Program};
+use kinwall_terms::Family;
+use kinwall_topology::Topology;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A text and the name it is spoken of by.
+pub(crate) struct Text {
+    /// The file name as it was given.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+    /// The family the user said it is of.
+    pub family: Option<Family>,
+}
+
+/// The rules as they were read, and the sources they stand in.
+pub(crate) struct Rules {
+    /// The sources, in the order of [`kinwall_rules::diagnostic::Origin::file`].
+    pub sources: Vec<Text>,
+    /// What they say.
+    pub loaded: Loaded,
+}
+
+/// Reads a file, or the standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let outcome = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    outcome.map_err(|error| Failure::file(path, error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::file(path, format!("not a text: byte {at} is not UTF-8"))
+    })
+}
+
+/// Reads the rule files, and shows every mistake in them.
+pub(crate) fn rules(args: &RuleArgs) -> Result<Rules, Failure> {
+    let families = [(&args.rules, None)]
+        .into_iter()
+        .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);
+    let mut sources = Vec::new();
+    for (paths, family) in families {
+        for path in paths {
+            let name = path.display().to_string();
+            sources.push(Text { name, text: read(path)?, family });
+        }
+    }
+    load_texts(sources, &args.defines)
+}
+
+/// Reads rules from texts, and shows every mistake in them.
+pub(crate) fn load_texts(sources: Vec<Text>, defines: &[String]) -> Result<Rules, Failure> {
+    let mut named = Defines::default();
+    for define in defines {
+        named.add(define).map_err(|error| Failure::Usage(format!("--define: {error}")))?;
+    }
+    let texts: Vec<Source<'_>> = sources
+        .iter()
+        .map(|source| Source { name: &source.name, text: &source.text, family: source.family })
+        .collect();
+    match load::load(&texts, &named) {
+        Ok(loaded) => Ok(Rules { sources, loaded }),
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                let source = sources.get(usize::from(mistake.file));
+                render::show(&Mistake {
+                    name: source.map_or("", |source| &source.name),
+                    text: source.map_or("", |source| &source.text),
+                    line: mistake.span.line,
+                    column: mistake.span.column,
+                    length: mistake.span.length,
+                    message: &mistake.message,
+                    help: mistake.help.as_deref(),
+                });
+            }
+            let count = mistakes.len();
+            let plural = if count == 1 { "" } else { "s" };
+            eprintln!("{count} mistake{plural} in the rules");
+            Err(Failure::Reported)
+        }
+    }
+}
+
+/// Reads the topology; without one, a gateway of which nothing is known.
+pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
+    let Some(path) = path else { return Ok(Topology::default()) };
+    let text = read(path)?;
+    let name = path.display().to_string();
+    Topology::from_toml(&text, &name).map_err(|problems| {
+        for problem in &problems {
+            render::show(&Mistake {
+                name: &problem.file,
+                text: &text,
+                line: problem.line,
+                column: problem.column,
+                length: problem.length,
+                message: &problem.message,
+                help: problem.help.as_deref(),
+            });
+        }
+        Failure::Reported
+    })
+}
+
+/// Builds the engine that the flags describe.
+pub(crate) fn engine(rules: &Rules, rule_args: &RuleArgs, args: &GatewayArgs) -> Result<Engine, Failure> {
+    let mut topology = topology(args.topology.as_ref())?;
+    let mut settings = Settings::of(args.kernel, args.profile.into(), &mut topology)
+        .map_err(|errors| failed_settings(args, &errors))?;
+    for line in &rules.loaded.settings {
+        if let Err(error) = settings.set(&mut topology, &line.key, &line.value) {
+            let source = rules.sources.get(usize::from(line.origin.file));
+            render::show(&Mistake {
+                name: source.map_or("", |source| &source.name),
+                text: source.map_or("", |source| &source.text),
+                line: line.span.line,
+                column: line.span.column,
+                length: line.span.length,
+                message: &error.to_string(),
+                help: None,
+            });
+            return Err(Failure::Reported);
+        }
+    }
+    for assignment in &args.set {
+        let set = split_assignment(assignment)
+            .and_then(|(key, value)| settings.set(&mut topology, key, value));
+        set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
+    }
+    let options = Options { assume: assumptions(rules, &rule_args.assume)?, ..Options::default() };
+    let compile = |family: Family| {
+        rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
+    };
+    let programs = Family::ALL.map(compile);
+    check_helpers(rules, &programs, &settings)?;
+    Ok(Engine::new(topology, settings, programs, args.seed))
+}
+
+fn failed_settings(args: &GatewayArgs, errors: &[kinwall_engine::SettingError]) -> Failure {
+    let name = args.topology.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let lines: Vec<String> = errors.iter().map(|error| format!("{name}: {error}")).collect();
+    Failure::Failed(lines.join("\n       "))
+}
+
+fn check_helpers(
+    rules: &Rules,
+    programs: &[Option<Program>; 2],
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let mut wrong = false;
+    for program in programs.iter().flatten() {
+        for mistake in check::unknown_helpers(program, &settings.instances) {
+            let Some(place) = program.reference(mistake.rule) else { continue };
+            let source = rules.sources.get(usize::from(place.file));
+            let text = source.map_or("", |source| source.text.as_str());
+            let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or("");
+            let at = line.find("--helper").unwrap_or(0);
+            let message = mistake.error.to_string();
+            render::show(&Mistake {
+                name: source.map_or("", |source| &source.name),
+                text,
+                line: place.line,
+                column: line[..at].chars().count() as u32 + 1,
+                length: line[at..].split_whitespace().take(2).map(|w| w.len() + 1).sum::<usize>()
+                    as u32
+                    - 1,
+                message: &message,
+                help: None,
+            });
+            wrong = true;
+        }
+    }
+    if wrong { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Reads `LINE=match` and `FILE:LINE=no-match`.
+fn assumptions(rules: &Rules, assume: &[String]) -> Result<Vec<Assumption>, Failure> {
+    let read = |text: &String| {
+        let wrong = |what: &str| {
+            Failure::Usage(format!(
+                "--assume {text}: {what}; write LINE=match, LINE=no-match or FILE:LINE=match"
+            ))
+        };
+        let (place, answer) = text.rsplit_once('=').ok_or_else(|| wrong("no `=`"))?;
+        let matches = match answer {
+            "match" => true,
+            "no-match" => false,
+            _ => return Err(wrong("neither `match` nor `no-match`")),
+        };
+        let (file, line) = match place.rsplit_once(':') {
+            None => (None, place),
+            Some((name, line)) => {
+                let at = rules.sources.iter().position(|source| source.name == name);
+                let at = at.ok_or_else(|| wrong("no rule file has that name"))?;
+                (u16::try_from(at).ok(), line)
+            }
+        };
+        let line = line.parse().map_err(|_| wrong("the line is no number"))?;
+        Ok(Assumption { file, line, matches })
+    };
+    assume.iter().map(read).collect()
+}

@@ -1,0 +1,271 @@
+//! The steps of a packet, told to a person.
+
+use anstyle::{AnsiColor, Style};
+use kinwall_engine::{AssignedBy, Engine, Outcome, Path, Step, Trace};
+use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
+use kinwall_rules::print::{self, Line};
+use kinwall_rules::program::Program;
+use kinwall_rules::ruleset::Rule;
+use kinwall_terms::{CtState, Family, Verdict};
+use std::io::{self, Write};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+const ODD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+
+/// The style a verdict is shown in.
+pub(crate) fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Accept => GOOD,
+        Verdict::Drop | Verdict::Reject(_) => BAD,
+        Verdict::Queue(_) | Verdict::Unknown | Verdict::Consume => ODD,
+    }
+}
+
+/// Writes the steps of one packet, one stage a line, rules indented below their chain. With
+/// `every_rule` those that did not match are shown too, with the part that failed.
+pub(crate) fn write(
+    out: &mut impl Write,
+    engine: &Engine,
+    trace: &Trace,
+    every_rule: bool,
+) -> io::Result<()> {
+    for step in &trace.steps {
+        write_step(out, engine, step, every_rule)?;
+    }
+    Ok(())
+}
+
+/// Writes the verdict, with its reason.
+pub(crate) fn write_verdict(out: &mut impl Write, engine: &Engine, outcome: &Outcome) -> io::Result<()> {
+    let style = style(outcome.verdict);
+    write!(out, "  {style}{}{style:#}", outcome.verdict.name().to_uppercase())?;
+    match outcome.verdict {
+        Verdict::Reject(with) => write!(out, " with {}", with.name())?,
+        Verdict::Queue(queue) => write!(out, " {queue}")?,
+        _ => {}
+    }
+    match (outcome.path, outcome.out_iface) {
+        (Path::Delivered, _) if outcome.verdict == Verdict::Accept => {
+            write!(out, ": delivered to the gateway")?;
+        }
+        (_, Some(interface)) if outcome.verdict == Verdict::Accept => {
+            write!(out, ": leaves by {interface}")?;
+        }
+        _ => {}
+    }
+    if let Some(reason) = outcome.reason.filter(|_| outcome.verdict != Verdict::Accept) {
+        write!(out, ": {reason}")?;
+    }
+    if let Some(rule) = outcome.rule
+        && let Some(place) = engine.program(rule.family).and_then(|p| p.reference(rule.rule))
+    {
+        write!(
+            out,
+            ", by {} {} rule {} (line {})",
+            place.table, place.chain, place.number, place.line
+        )?;
+    }
+    writeln!(out)
+}
+
+fn write_step(
+    out: &mut impl Write,
+    engine: &Engine,
+    step: &Step,
+    every_rule: bool,
+) -> io::Result<()> {
+    let title = |out: &mut dyn Write, name: &str| write!(out, "  {BOLD}{name:<11}{BOLD:#} ");
+    match step {
+        Step::Reassembled { length } => {
+            title(out, "fragments")?;
+            writeln!(out, "the last one completed a datagram of {length} bytes")
+        }
+        Step::Chain { family, table, hook, walk, steps } => {
+            let Some(program) = engine.program(*family) else { return Ok(()) };
+            title(out, table.name())?;
+            writeln!(out, "{hook}: {}", end_of(program, walk))?;
+            write_walk(out, program, steps, every_rule)
+        }
+        Step::Tracked { ct, connection } => {
+            title(out, "tracking")?;
+            write!(out, "{}", ct.state)?;
+            if let Some(reason) = ct.reason {
+                write!(out, ": {reason}")?;
+            }
+            if let Some(connection) = connection {
+                let how = if ct.new { "opens" } else { "belongs to" };
+                write!(out, ", {how} connection {}, {}", connection.number, ct.direction)?;
+                if let Some(announced) = connection.announced {
+                    write!(
+                        out,
+                        "; child of connection {}, announced by packet {}, bytes {}..{}",
+                        connection.master.unwrap_or(0),
+                        announced.packet,
+                        announced.offset,
+                        announced.offset + announced.length
+                    )?;
+                }
+            } else if !matches!(ct.state, CtState::Invalid | CtState::Untracked) {
+                write!(out, ", {} (presumed)", ct.direction)?;
+            }
+            writeln!(out)
+        }
+        Step::Assigned { helper, by } => {
+            title(out, "helper")?;
+            let by = match by {
+                AssignedBy::Rule => "by a CT rule",
+                AssignedBy::Port => "by its port (nf_conntrack_helper=1)",
+                AssignedBy::Expectation => "by the expectation that announced it",
+            };
+            writeln!(out, "{} assigned {by}", engine.helper_name(*helper))
+        }
+        Step::Routed { path, out: interface } => {
+            title(out, "routing")?;
+            match (path, interface) {
+                (Path::Delivered, _) => writeln!(out, "to the gateway itself"),
+                (_, Some(interface)) => writeln!(out, "leaves by {interface}"),
+                (_, None) => writeln!(out, "through the gateway (no topology: no interface)"),
+            }
+        }
+        Step::Helped { helper, notes, blind, expected, drop } => {
+            let name = engine.helper_name(*helper);
+            for expecting in expected {
+                title(out, "helper")?;
+                let wanted = crate::text::expected(&expecting.expected);
+                match expecting.made {
+                    Ok(number) => writeln!(out, "{name} expects {wanted} (expectation {number})")?,
+                    Err(reason) => {
+                        writeln!(out, "{name} proposed {wanted}: {BAD}refused, {reason}{BAD:#}")?;
+                    }
+                }
+            }
+            for note in notes {
+                title(out, "helper")?;
+                let end = note.span.offset + note.span.length;
+                writeln!(
+                    out,
+                    "{name} did not believe bytes {}..{end}: {ODD}{}{ODD:#}",
+                    note.span.offset, note.reason
+                )?;
+            }
+            if let Some(reason) = blind {
+                title(out, "helper")?;
+                writeln!(out, "{name} reads no more of this connection: {ODD}{reason}{ODD:#}")?;
+            }
+            if let Some(reason) = drop {
+                title(out, "helper")?;
+                writeln!(out, "{name} has the packet dropped: {BAD}{reason}{BAD:#}")?;
+            }
+            Ok(())
+        }
+        Step::Confirmed => {
+            title(out, "confirm")?;
+            writeln!(out, "the connection enters the table")
+        }
+    }
+}
+
+fn end_of(program: &Program, walk: &Walk) -> String {
+    let end = match walk.decision {
+        Decision::Accept => "accept".to_owned(),
+        Decision::Drop(_) => "drop".to_owned(),
+        Decision::Reject(with) => format!("reject with {}", with.name()),
+        Decision::Queue { num, .. } => format!("queue {num}"),
+        Decision::Unknown => "unknown".to_owned(),
+    };
+    match walk.rule.and_then(|rule| program.reference(rule)) {
+        Some(place) => format!("{end}, by {} rule {}", place.chain, place.number),
+        None => format!("{end}, by policy"),
+    }
+}
+
+fn write_walk(
+    out: &mut impl Write,
+    program: &Program,
+    trace: &eval::Trace,
+    every_rule: bool,
+) -> io::Result<()> {
+    let mut depth = 0;
+    for step in &trace.steps {
+        let indent = "  ".repeat(depth + 2);
+        match step {
+            eval::Step::Missed(rule, part) if every_rule => {
+                let line = show(program, *rule);
+                let why = missed(program, *rule, *part);
+                writeln!(out, "{indent}{DIM}- {line}   [not: {why}]{DIM:#}")?;
+            }
+            eval::Step::Missed(..) | eval::Step::Policy(_) => {}
+            eval::Step::Matched(rule) => writeln!(out, "{indent}+ {}", show(program, *rule))?,
+            eval::Step::Unknown(rule, part) => {
+                let line = show(program, *rule);
+                let why = missed(program, *rule, *part);
+                writeln!(out, "{indent}{ODD}? {line}   [cannot be evaluated: {why}]{ODD:#}")?;
+            }
+            eval::Step::Assumed(rule, answer) => {
+                let answer = if *answer { "match" } else { "no-match" };
+                writeln!(
+                    out,
+                    "{indent}{ODD}~ {}   [assumed: {answer}]{ODD:#}",
+                    show(program, *rule)
+                )?;
+            }
+            eval::Step::Enter(_) => depth += 1,
+            eval::Step::Return(_) => depth = depth.saturating_sub(1),
+        }
+    }
+    Ok(())
+}
+
+/// `FORWARD 4 (line 17): -p tcp ...`
+fn show(program: &Program, id: RuleId) -> String {
+    match (program.rule(id), program.reference(id)) {
+        (Some(rule), Some(place)) => {
+            format!(
+                "{} {} (line {}): {}",
+                place.chain,
+                place.number,
+                place.line,
+                specification(rule)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn specification(rule: &Rule) -> String {
+    let mut line = Line::new("");
+    print::specification(rule, &mut line);
+    line.as_str().trim_start().to_owned()
+}
+
+fn missed(program: &Program, id: RuleId, part: Part) -> String {
+    let Some(rule) = program.rule(id) else { return String::new() };
+    match part {
+        Part::Source => "-s".to_owned(),
+        Part::Destination => "-d".to_owned(),
+        Part::InInterface => "-i".to_owned(),
+        Part::OutInterface => "-o".to_owned(),
+        Part::Protocol => "-p".to_owned(),
+        Part::Fragment => "-f".to_owned(),
+        Part::Match(index) => match rule.matches.get(usize::from(index)) {
+            Some(found) => {
+                let mut line = Line::new(format!("-m {}", found.kind().spec().name));
+                found.print(&mut line);
+                line.as_str().to_owned()
+            }
+            None => String::new(),
+        },
+    }
+}
+
+/// How many rules of a family and which chain policies were in force, in a line; for a packet of
+/// a family without rules.
+pub(crate) fn no_rules(engine: &Engine, family: Family) -> Option<String> {
+    engine
+        .program(family)
+        .is_none()
+        .then(|| format!("no {family} rules were given: everything passes them"))
+}
