@@ -96,7 +96,7 @@ impl<W: Write> Text<W> {
             let helper = packet.helper.unwrap_or("no helper");
             let end = from.offset.saturating_add(from.length);
             let bytes = format_args!("bytes {}..{end}", from.offset);
-            self.coloured(BOLD, format_args!(" {helper}, packet {}, {bytes}", from.packet))?;
+            self.coloured(BOLD, format_args!("; {helper}, packet {}, {bytes}", from.packet))?;
         }
         Ok(())
     }
@@ -257,11 +257,11 @@ struct By<'a>(RuleName<'a>);
 
 impl fmt::Display for By<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RuleName { table, chain, number, line, .. } = self.0;
+        let RuleName { table, chain, number, .. } = self.0;
         if table != Table::Filter {
             write!(f, "{table} ")?;
         }
-        write!(f, "{chain} {number} (line {line})")
+        write!(f, "{chain} {number}")
     }
 }
 
