@@ -5,7 +5,8 @@
 //! use kinwall_wire::{Headers, TcpFlags};
 //!
 //! let [client, server] = [[10, 1, 0, 2], [10, 2, 0, 2]];
-//! let bytes = Packet::new(client, server, Tcp::new(32768, 21).flags(TcpFlags::SYN).seq(7)).build();
+//! let syn = Tcp::new(32768, 21).flags(TcpFlags::SYN).seq(7);
+//! let bytes = Packet::new(client, server, syn).build();
 //! assert_eq!(Headers::parse(&bytes).unwrap().ports(), Some((32768, 21)));
 //! ```
 //!
