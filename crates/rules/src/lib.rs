@@ -12,14 +12,17 @@
 
 mod apply;
 mod check;
+mod compile;
 pub mod diagnostic;
 pub mod eval;
 pub mod facts;
 mod file;
+mod index;
 pub mod lex;
 pub mod load;
 pub mod matches;
 pub mod memory;
+pub mod naive;
 pub mod option;
 mod parse;
 pub mod print;

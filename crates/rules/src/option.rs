@@ -29,6 +29,9 @@ pub struct Spec {
     /// Whether it remembers something from packet to packet, by rule: it then has a
     /// [`crate::memory::Slot`].
     pub stateful: bool,
+    /// A match: asking it has no effect, and it never drops a packet by itself. A target: it
+    /// records the packet and changes nothing of its path.
+    pub passive: bool,
 }
 
 impl Spec {
@@ -43,6 +46,7 @@ impl Spec {
             tables: &[],
             hooks: &[],
             stateful: false,
+            passive: false,
         }
     }
 
@@ -67,6 +71,12 @@ impl Spec {
     /// Only in these tables.
     pub const fn tables(mut self, tables: &'static [Table]) -> Spec {
         self.tables = tables;
+        self
+    }
+
+    /// Asking has no effect and drops no packet; of a target, it only records.
+    pub const fn passive(mut self) -> Spec {
+        self.passive = true;
         self
     }
 

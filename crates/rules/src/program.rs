@@ -1,59 +1,45 @@
 //! Rules ready to be walked.
 //!
 //! A [`Program`] holds the rules of one family in one list, chain after chain, with jumps
-//! resolved to positions. [`Program::walk`] takes a packet through the chains of one table.
+//! resolved to positions. [`Program::walk`] takes a packet through the chains of one table. The
+//! index of each longer chain finds the rules that may match, in order; the verdict is that of
+//! [`crate::naive`], which tries them all.
 
+pub use crate::compile::{Assumption, Options};
 use crate::eval::{
     self, ChainId, Decision, Effect, Outcome, RuleId, RuleRef, Scene, Step, Trace, Walk,
 };
 use crate::facts::{Facts, PacketState};
+use crate::index::{Candidates, Index, Key, Shapes};
 use crate::memory::{Memory, Slot};
-use crate::ruleset::{Policy, Rule, Ruleset};
-use crate::targets::Target;
+use crate::ruleset::{Policy, Rule};
 use kinwall_terms::{Family, Hook, Reason, Table};
 use std::ops::Range;
-
-/// Answers for rules that cannot be evaluated: the user's word for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assumption {
-    /// Index of the source; `None`: any.
-    pub file: Option<u16>,
-    /// Line of the rule in its source, from 1.
-    pub line: u32,
-    /// Whether what cannot be evaluated is taken to match.
-    pub matches: bool,
-}
-
-/// How to compile.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Answers for rules that cannot be evaluated.
-    pub assume: Vec<Assumption>,
-}
 
 /// The rules of one family, compiled.
 #[derive(Debug)]
 pub struct Program {
-    family: Family,
-    rules: Vec<Compiled>,
-    chains: Vec<CompiledChain>,
+    pub(crate) family: Family,
+    pub(crate) rules: Vec<Compiled>,
+    pub(crate) chains: Vec<Chain>,
     /// The built-in chains, by table and hook.
-    entries: [[Option<ChainId>; 5]; 5],
-    slots: u32,
+    pub(crate) entries: [[Option<ChainId>; 5]; 5],
+    pub(crate) slots: u32,
+    pub(crate) index: Index,
 }
 
 #[derive(Debug)]
-struct Compiled {
-    rule: Rule,
-    next: Next,
-    chain: ChainId,
-    first_slot: Slot,
-    assume: Option<bool>,
+pub(crate) struct Compiled {
+    pub rule: Rule,
+    pub next: Next,
+    pub chain: ChainId,
+    pub first_slot: Slot,
+    pub assume: Option<bool>,
 }
 
 /// What follows when a rule matches.
 #[derive(Clone, Copy, Debug)]
-enum Next {
+pub(crate) enum Next {
     Rule,
     Return,
     Jump(ChainId),
@@ -62,11 +48,14 @@ enum Next {
 }
 
 #[derive(Debug)]
-struct CompiledChain {
-    table: Table,
-    name: String,
-    policy: Option<Policy>,
-    rules: Range<u32>,
+pub(crate) struct Chain {
+    pub table: Table,
+    pub name: String,
+    pub policy: Option<Policy>,
+    pub rules: Range<u32>,
+    /// Up to this rule every rule is tried; from it on those that the index finds.
+    pub one_by_one: u32,
+    pub shapes: Shapes,
 }
 
 /// How many chains may be entered one within the other, the built-in one included: Linux's own
@@ -74,66 +63,6 @@ struct CompiledChain {
 pub const JUMP_DEPTH_MAX: usize = 16;
 
 impl Program {
-    /// Compiles a rule set that was loaded without mistakes.
-    pub fn compile(ruleset: &Ruleset, options: &Options) -> Program {
-        let mut program = Program {
-            family: ruleset.family,
-            rules: Vec::with_capacity(ruleset.len()),
-            chains: Vec::new(),
-            entries: [[None; 5]; 5],
-            slots: 0,
-        };
-        for (table, rules) in ruleset.tables() {
-            let first = program.chains.len() as u32;
-            let chain_of = |name: &str| rules.position(name).map(|n| ChainId(first + n as u32));
-            for chain in &rules.chains {
-                let id = ChainId(program.chains.len() as u32);
-                if let Some(hook) = chain.hook {
-                    program.entries[table.index()][hook.index()] = Some(id);
-                }
-                let start = program.rules.len() as u32;
-                for rule in &chain.rules {
-                    program.add(rule, id, &chain_of, options);
-                }
-                program.chains.push(CompiledChain {
-                    table,
-                    name: chain.name.clone(),
-                    policy: chain.policy,
-                    rules: start..program.rules.len() as u32,
-                });
-            }
-        }
-        program
-    }
-
-    fn add(
-        &mut self,
-        rule: &Rule,
-        chain: ChainId,
-        chain_of: &dyn Fn(&str) -> Option<ChainId>,
-        options: &Options,
-    ) {
-        let next = match &rule.target {
-            None => Next::Rule,
-            Some(Target::Return) => Next::Return,
-            Some(Target::Jump(name)) => chain_of(name).map_or(Next::Rule, Next::Jump),
-            Some(Target::Goto(name)) => chain_of(name).map_or(Next::Rule, Next::Goto),
-            Some(_) => Next::Target,
-        };
-        let here = |a: &&Assumption| {
-            a.line == rule.origin.line && a.file.is_none_or(|file| file == rule.origin.file)
-        };
-        let first_slot = Slot(self.slots);
-        self.slots += slots_of(rule);
-        self.rules.push(Compiled {
-            rule: rule.clone(),
-            next,
-            chain,
-            first_slot,
-            assume: options.assume.iter().find(here).map(|a| a.matches),
-        });
-    }
-
     /// The family of the rules.
     pub fn family(&self) -> Family {
         self.family
@@ -183,6 +112,10 @@ impl Program {
         self.chains.get(id.0 as usize).map(|chain| (chain.table, chain.name.as_str()))
     }
 
+    fn rules_of(&self, chain: ChainId) -> Range<u32> {
+        self.chains.get(chain.0 as usize).map_or(0..0, |chain| chain.rules.clone())
+    }
+
     /// Every rule, in order.
     pub fn rule_ids(&self) -> impl Iterator<Item = RuleId> + use<> {
         (0..self.rules.len() as u32).map(RuleId)
@@ -209,13 +142,17 @@ impl Program {
             slot: Slot::default(),
             rule: RuleId(0),
         };
-        Walker { program: self, scene, trace, stack: Stack::default() }.run(entry)
+        let walker = Walker {
+            program: self,
+            scene,
+            trace,
+            stack: Stack::default(),
+            key: None,
+            candidates: Candidates::NONE,
+            loaded: None,
+        };
+        walker.run(entry)
     }
-}
-
-/// How many of the rule's matches remember something.
-pub(crate) fn slots_of(rule: &Rule) -> u32 {
-    rule.matches.iter().map(|found| u32::from(found.kind().spec().stateful)).sum()
 }
 
 /// Where to go on after a chain has ended.
@@ -245,41 +182,63 @@ struct Walker<'a, 'f, 't> {
     scene: Scene<'a, 'f>,
     trace: Option<&'t mut Trace>,
     stack: Stack,
+    /// What the index is asked with; made when it is first asked.
+    key: Option<Key>,
+    candidates: Candidates,
+    /// The chain that `candidates` belong to.
+    loaded: Option<ChainId>,
 }
 
 impl Walker<'_, '_, '_> {
     fn run(mut self, entry: ChainId) -> Walk {
+        let program = self.program;
+        let first_of = |chain: ChainId| program.rules_of(chain).start;
         let mut chain = entry;
-        let mut next = self.rules_of(chain).start;
+        let mut next = first_of(chain);
         self.note(|| Step::Enter(chain));
         loop {
-            let Some(id) = (next < self.rules_of(chain).end).then_some(RuleId(next)) else {
+            let Some(id) = self.next_rule(chain, next) else {
                 match self.stack.pop() {
                     Some(place) => (chain, next) = place,
                     None => return self.policy(entry),
                 }
+                self.loaded = None;
                 self.note(|| Step::Return(chain));
                 continue;
             };
-            next += 1;
+            next = id.0 + 1;
             match self.try_rule(id) {
                 Flow::Next => {}
                 Flow::End(decision) => return Walk { decision, rule: Some(id) },
-                Flow::Return => next = self.rules_of(chain).end,
+                Flow::Return => next = program.rules_of(chain).end,
                 Flow::Enter { to, back } => {
                     if back {
                         self.stack.push(chain, next);
                     }
-                    chain = to;
-                    next = self.rules_of(chain).start;
+                    (chain, next) = (to, first_of(to));
+                    self.loaded = None;
                     self.note(|| Step::Enter(chain));
                 }
             }
         }
     }
 
-    fn rules_of(&self, chain: ChainId) -> Range<u32> {
-        self.program.chains.get(chain.0 as usize).map_or(0..0, |chain| chain.rules.clone())
+    /// The first rule of `chain` from `next` on that may match.
+    fn next_rule(&mut self, chain: ChainId, next: u32) -> Option<RuleId> {
+        let program = self.program;
+        let found = program.chains.get(chain.0 as usize)?;
+        if next < found.one_by_one || (self.trace.is_some() && next < found.rules.end) {
+            return Some(RuleId(next));
+        }
+        if next >= found.rules.end {
+            return None;
+        }
+        if self.loaded != Some(chain) {
+            let key = self.key.get_or_insert_with(|| Key::of(self.scene.facts));
+            self.candidates.load(&program.index, &found.shapes, key, next..found.rules.end);
+            self.loaded = Some(chain);
+        }
+        self.candidates.next(&program.index).map(RuleId)
     }
 
     fn note(&mut self, step: impl FnOnce() -> Step) {
@@ -314,7 +273,7 @@ impl Walker<'_, '_, '_> {
             Outcome::Matched | Outcome::Assumed(true) => self.act(compiled),
             Outcome::Missed(_) | Outcome::Assumed(false) => Flow::Next,
             Outcome::HotDrop => Flow::End(Decision::Drop(Reason::HotDrop)),
-            Outcome::Unknown(_) if compiled.rule.target.is_none() => Flow::Next,
+            Outcome::Unknown(_) if compiled.rule.only_records() => Flow::Next,
             Outcome::Unknown(_) => Flow::End(Decision::Unknown),
         }
     }

@@ -257,6 +257,14 @@ impl Rule {
         *self == Rule { counters, origin, ..other.clone() }
     }
 
+    /// Whether it changes nothing of the packet's path: it counts, or records.
+    pub fn only_records(&self) -> bool {
+        match &self.target {
+            None => true,
+            Some(target) => target.kind().is_some_and(|kind| kind.spec().passive),
+        }
+    }
+
     /// The text of the first `-m comment`.
     pub fn comment(&self) -> Option<&str> {
         self.matches.iter().find_map(|found| match found {

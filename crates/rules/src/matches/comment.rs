@@ -6,7 +6,7 @@ use crate::print::Line;
 use crate::value::text;
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("comment").options(&[value("comment").required()]);
+pub const SPEC: Spec = Spec::new("comment").passive().options(&[value("comment").required()]);
 
 /// The longest comment, in bytes.
 pub const LENGTH_MAX: usize = 255;

@@ -15,7 +15,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("conntrack").options(&[
+pub const SPEC: Spec = Spec::new("conntrack").passive().options(&[
     value("ctstate").invert(),
     value("ctproto").invert(),
     value("ctorigsrc").invert(),

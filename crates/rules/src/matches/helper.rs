@@ -11,7 +11,8 @@ use crate::print::Line;
 use crate::value::text_cut;
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("helper").options(&[value("helper").invert().required()]);
+pub const SPEC: Spec =
+    Spec::new("helper").passive().options(&[value("helper").invert().required()]);
 
 /// The longest name, in bytes; the rest is cut.
 pub const NAME_LENGTH_MAX: usize = 29;

@@ -7,7 +7,7 @@ use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("state").options(&[value("state").invert().required()]);
+pub const SPEC: Spec = Spec::new("state").passive().options(&[value("state").invert().required()]);
 
 /// Which states are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::print::Line;
 use crate::value::{parse_number, text_cut};
 
 /// What the target declares.
-pub const SPEC: Spec = Spec::new("LOG").options(&[
+pub const SPEC: Spec = Spec::new("LOG").passive().options(&[
     value("log-prefix"),
     value("log-level"),
     flag("log-tcp-sequence"),
