@@ -63,10 +63,11 @@ impl KernelVersion {
         if self < KernelVersion::new(4, 20, 0) { 180 } else { 120 }
     }
 
-    /// Deadline, in seconds, of an established connection that saw an in-window RST which is not
-    /// exact; `None`: the state's own timeout stays.
-    pub fn inexact_rst_timeout_s(self) -> u32 {
-        if self >= KernelVersion::new(6, 18, 0) { 10 } else { 300 }
+    /// Whether an in-window RST that is not exact, and so does not close its connection, cuts the
+    /// deadline to the timeout of CLOSE all the same: since 6.18. Before, it cuts it to the
+    /// timeout of unacknowledged data.
+    pub fn inexact_rst_cuts_to_close(self) -> bool {
+        self >= KernelVersion::new(6, 18, 0)
     }
 }
 

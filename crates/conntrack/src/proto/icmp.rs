@@ -45,3 +45,46 @@ fn kind(packet: &Packet<'_>) -> Result<u8, Reason> {
         _ => Err(Reason::TruncatedTransportHeader),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::testing::{Bench, Seen};
+    use kinwall_terms::KernelVersion;
+    use kinwall_wire::emit::{self, Checksum};
+    use std::net::IpAddr;
+
+    fn query(ends: [IpAddr; 2], kind: u8) -> emit::Packet {
+        emit::Packet::new(ends[0], ends[1], emit::Icmp::query(kind, 7, 1))
+    }
+
+    #[test]
+    fn queries_open_and_replies_do_not() {
+        let v4: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let v6 = ["fd00::1", "fd00::2"].map(|text| text.parse().unwrap());
+        let unknown = Seen::Invalid(Reason::IcmpType);
+        for kind in 0..=255 {
+            let seen = if [8, 13, 15, 17].contains(&kind) { Seen::New(30) } else { unknown };
+            let mut bench = Bench::new(KernelVersion::DEFAULT);
+            assert_eq!(bench.play(&query(v4, kind)), seen, "ICMP type {kind}");
+            let seen = if [128, 139].contains(&kind) { Seen::New(30) } else { unknown };
+            let mut bench = Bench::new(KernelVersion::DEFAULT);
+            assert_eq!(bench.play(&query(v6, kind)), seen, "ICMPv6 type {kind}");
+        }
+    }
+
+    #[test]
+    fn conversation() {
+        let ends: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let [a, b] = ends;
+        let mut bench = Bench::new(KernelVersion::DEFAULT);
+        bench.tunables.timeouts.icmp_s = 31;
+        assert_eq!(bench.play(&query([a, b], 8)), Seen::New(31));
+        assert_eq!(bench.play(&query([b, a], 0)), Seen::Accepted(31));
+        assert_eq!(bench.play(&query([a, b], 8)), Seen::Accepted(31));
+        let bad = query([b, a], 0).checksum(Checksum::Wrong);
+        assert_eq!(bench.play(&bad), Seen::Invalid(Reason::BadChecksum));
+        let cut = emit::Packet::new(a, b, L4Proto::ICMP).payload([8, 0, 0, 0]);
+        assert_eq!(bench.play(&cut), Seen::Invalid(Reason::TruncatedTransportHeader));
+    }
+}

@@ -22,6 +22,10 @@ mod judge;
 pub mod sctp;
 mod serial;
 pub mod tcp;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tunables;
 pub mod udp;
 

@@ -156,3 +156,120 @@ fn header(packet: &Packet<'_>) -> Result<(Udp, usize), Reason> {
         _ => Err(Reason::TruncatedTransportHeader),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::testing::{Bench, Seen};
+    use kinwall_terms::KernelVersion;
+    use kinwall_wire::emit::{self, Checksum};
+
+    fn udp(to_responder: bool) -> emit::Packet {
+        let (src, dst, sport, dport) = match to_responder {
+            true => ([10, 0, 0, 1], [10, 0, 0, 2], 1000, 53),
+            false => ([10, 0, 0, 2], [10, 0, 0, 1], 53, 1000),
+        };
+        emit::Packet::new(src, dst, emit::Udp::new(sport, dport)).payload([1, 2, 3, 4])
+    }
+
+    /// Milliseconds after the first packet, direction, what is seen.
+    fn check(rows: &[(u64, bool, Seen)]) {
+        let mut bench = Bench::new(KernelVersion::DEFAULT);
+        let start = bench.now;
+        for &(ms, to_responder, seen) in rows {
+            bench.now = Time(start.0 + ms * 1_000_000);
+            assert_eq!(bench.play(&udp(to_responder)), seen, "{ms} ms of {rows:?}");
+        }
+    }
+
+    #[test]
+    fn stream_after_two_seconds() {
+        check(&[
+            (0, true, Seen::New(30)),
+            (100, false, Seen::Accepted(30)),
+            (1900, true, Seen::Accepted(30)),
+            (2000, false, Seen::Accepted(30)),
+            (2001, true, Seen::Assured(120)),
+            (2002, false, Seen::Accepted(120)),
+        ]);
+        // The first answer is judged before it counts as one.
+        check(&[
+            (0, true, Seen::New(30)),
+            (5000, true, Seen::Accepted(30)),
+            (5001, false, Seen::Accepted(30)),
+            (5002, false, Seen::Assured(120)),
+        ]);
+    }
+
+    #[test]
+    fn stream_timeout_was_longer_once() {
+        let mut bench = Bench::new(KernelVersion::new(4, 19, 0));
+        bench.play(&udp(true));
+        bench.play(&udp(false));
+        bench.now = bench.now.after_s(3);
+        assert_eq!(bench.play(&udp(true)), Seen::Assured(180));
+    }
+
+    #[test]
+    fn headers() {
+        let with_length = |length| {
+            let udp = emit::Udp::new(1000, 53).length(length);
+            emit::Packet::new([10, 0, 0, 1], [10, 0, 0, 2], udp).payload([0; 4])
+        };
+        let good = Seen::New(30);
+        let rows = [
+            (udp(true), good),
+            (udp(true).checksum(Checksum::Wrong), Seen::Invalid(Reason::BadChecksum)),
+            (with_length(0), Seen::Invalid(Reason::BadLength)),
+            (with_length(7), Seen::Invalid(Reason::BadLength)),
+            (with_length(13), Seen::Invalid(Reason::BadLength)),
+            // Bytes beyond the length field.
+            (with_length(8).checksum(Checksum::Zero), good),
+            (
+                emit::Packet::new([10, 0, 0, 1], [10, 0, 0, 2], L4Proto::UDP).payload([0; 7]),
+                Seen::Invalid(Reason::TruncatedTransportHeader),
+            ),
+        ];
+        for (packet, seen) in rows {
+            let mut bench = Bench::new(KernelVersion::DEFAULT);
+            assert_eq!(bench.play(&packet), seen, "{packet:?}");
+        }
+    }
+
+    /// A UDPlite packet of `length` bytes of payload whose checksum is the one Linux accepts.
+    fn lite(to_responder: bool, coverage: u16, length: usize, proto: L4Proto) -> Vec<u8> {
+        let (src, dst) = match to_responder {
+            true => ([10, 0, 0, 1], [10, 0, 0, 2]),
+            false => ([10, 0, 0, 2], [10, 0, 0, 1]),
+        };
+        let [high, low] = coverage.to_be_bytes();
+        let mut transport = vec![0, 9, 0, 9, high, low, 0, 0];
+        transport.resize(8 + length, 7);
+        let covered = if coverage == 0 { transport.len() } else { usize::from(coverage) };
+        let sum = Sum::new()
+            .add_pseudo_header(src.into(), dst.into(), proto, transport.len() as u32 & 0xff)
+            .add_bytes(&transport[..covered.min(transport.len())])
+            .checksum();
+        transport[6..8].copy_from_slice(&sum.to_be_bytes());
+        emit::Packet::new(src, dst, L4Proto::UDPLITE).payload(transport).build()
+    }
+
+    #[test]
+    fn udplite() {
+        let (udp, udplite) = (L4Proto::UDP, L4Proto::UDPLITE);
+        let mut bench = Bench::new(KernelVersion::DEFAULT);
+        let length = Seen::Invalid(Reason::BadLength);
+        let rows = [
+            (lite(true, 0, 20, udp), Seen::New(30)),
+            (lite(false, 8, 300, udp), Seen::Accepted(30)),
+            (lite(true, 12, 20, udp), Seen::Assured(120)),
+            (lite(true, 7, 20, udp), length),
+            (lite(true, 29, 20, udp), length),
+            // As RFC 3828 wants it, and Linux does not.
+            (lite(true, 0, 20, udplite), Seen::Invalid(Reason::BadChecksum)),
+        ];
+        for (bytes, seen) in rows {
+            assert_eq!(bench.play_bytes(&bytes), seen, "{bytes:?}");
+        }
+    }
+}

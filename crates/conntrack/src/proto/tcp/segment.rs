@@ -2,10 +2,8 @@
 
 use crate::proto::{Packet, Tunables};
 use kinwall_terms::Reason;
-use kinwall_wire::{L4, TcpFlags};
-
-/// Length of the header without options, in bytes.
-const HEADER_LENGTH: usize = 20;
+use kinwall_wire::tcp::{self, Options};
+use kinwall_wire::{L4, Tcp, TcpFlags};
 
 /// What a segment is, by its flags; the first that applies counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +27,10 @@ pub(super) struct Segment<'a> {
     pub(super) flags: TcpFlags,
     /// Bytes of payload.
     pub(super) length: u32,
-    /// The options, exactly as long as the data offset says.
-    pub(super) options: &'a [u8],
+    /// From the TCP header on.
+    bytes: &'a [u8],
+    /// Length of the header, in bytes.
+    data_offset: usize,
 }
 
 impl<'a> Segment<'a> {
@@ -42,7 +42,9 @@ impl<'a> Segment<'a> {
         };
         let bytes = packet.transport();
         let data_offset = usize::from(tcp.data_offset);
-        let options = bytes.get(HEADER_LENGTH..data_offset).ok_or(Reason::BadLength)?;
+        if data_offset < Tcp::LENGTH || data_offset > bytes.len() {
+            return Err(Reason::BadLength);
+        }
         if packet.has_bad_checksum(tunables) {
             return Err(Reason::BadChecksum);
         }
@@ -52,11 +54,20 @@ impl<'a> Segment<'a> {
         // No packet is longer than 4 GiB.
         let length = (bytes.len() - data_offset) as u32;
         let (seq, ack, window, flags) = (tcp.seq, tcp.ack, tcp.window, tcp.flags);
-        Ok(Segment { seq, ack, window, flags, length, options })
+        Ok(Segment { seq, ack, window, flags, length, bytes, data_offset })
     }
 
     pub(super) fn has(&self, flag: TcpFlags) -> bool {
         self.flags.contains(flag)
+    }
+
+    /// Whether there is anything behind the fixed part of the header.
+    pub(super) fn has_options(&self) -> bool {
+        self.data_offset > Tcp::LENGTH
+    }
+
+    pub(super) fn options(&self) -> Options<'a> {
+        tcp::options(self.bytes)
     }
 
     pub(super) fn class(&self) -> Class {

@@ -1,7 +1,7 @@
 //! What is remembered of a TCP connection: packed for the table, unpacked for the work.
 
 use super::options::Offer;
-use super::segment::Class;
+use super::segment::{Class, Segment};
 use kinwall_terms::Direction;
 
 /// The state of a TCP connection as the tracker sees it.
@@ -99,12 +99,9 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Learns from the options of a SYN or SYN+ACK; an empty list changes nothing.
-    pub(super) fn learn(&mut self, options: &[u8]) {
-        if options.is_empty() {
-            return;
-        }
-        let offer = Offer::read(options);
+    /// Learns from a SYN or SYN+ACK; one without any options changes nothing.
+    pub(super) fn learn(&mut self, segment: &Segment<'_>) {
+        let Some(offer) = Offer::read(segment) else { return };
         self.scale = offer.scale.unwrap_or(0);
         self.traits &= Traits::LIBERAL;
         self.traits.set(Traits::SCALES, offer.scale.is_some());

@@ -205,7 +205,7 @@ fn ignore(flow: &mut Flow, old: TcpState, direction: Direction, segment: &Segmen
     match (class, direction) {
         (Class::Syn, Direction::Original) => {
             let mut offer = Side::default();
-            offer.learn(segment.options);
+            offer.learn(segment);
             last.scale = offer.scale;
             last.traits = offer.traits;
             last.traits.set(Traits::CHALLENGE_EXPECTED, old == TcpState::LastAck);
@@ -264,8 +264,10 @@ fn timeout(
     let unacknowledged = flow.traits().contains(Traits::UNACKNOWLEDGED);
     if flow.repetitions >= tunables.tcp.max_retrans && regular > timeouts.max_retrans_s {
         timeouts.max_retrans_s
-    } else if segment.class() == Class::Rst {
+    } else if segment.class() == Class::Rst && tunables.kernel.inexact_rst_cuts_to_close() {
         timeouts.close_s
+    } else if segment.class() == Class::Rst {
+        regular.min(timeouts.unacknowledged_s)
     } else if unacknowledged && regular > timeouts.unacknowledged_s {
         timeouts.unacknowledged_s
     } else if flow.last.window == 0 && regular > timeouts.max_retrans_s {

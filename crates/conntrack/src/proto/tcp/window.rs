@@ -62,7 +62,7 @@ pub(super) fn check(
     let mut claim =
         Claim { seq: segment.seq, end: segment.end(), ack: segment.ack, sack: segment.ack };
     if receiver.traits.contains(Traits::SACK) {
-        claim.sack = highest_acknowledged(segment.options, segment.ack);
+        claim.sack = highest_acknowledged(segment);
     }
     if let Some(done) = begin(sender, receiver, direction, segment, &claim, state) {
         return done;
@@ -117,7 +117,7 @@ pub(super) fn synchronise(
     sender.end = segment.end();
     sender.max_end = sender.end;
     sender.max_window = u32::from(segment.window).max(1);
-    sender.learn(segment.options);
+    sender.learn(segment);
     let both = sender.traits & receiver.traits;
     if direction == Direction::Reply && !both.contains(Traits::SCALES) {
         // Both ends must offer window scaling, or neither scales.
