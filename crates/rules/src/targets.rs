@@ -2,6 +2,7 @@
 
 pub mod ct;
 pub mod log;
+pub mod mark;
 pub mod notrack;
 pub mod registry;
 pub mod reject;

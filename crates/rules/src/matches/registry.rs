@@ -77,12 +77,28 @@ macro_rules! matches {
 }
 
 matches! {
+    /// `addrtype`: the types of the addresses.
+    Addrtype = addrtype,
     /// `comment`: a remark.
     Comment = comment,
+    /// `connmark`: the mark of the connection.
+    Connmark = connmark,
     /// `conntrack`: what connection tracking says.
     Conntrack = conntrack,
     /// `helper`: which helper announced the connection.
     Helper = helper,
+    /// `hl`: the hop limit of IPv6.
+    Hl = hl,
+    /// `icmp`: type and code of ICMP.
+    Icmp = icmp,
+    /// `icmp6`: type and code of ICMPv6.
+    Icmp6 = icmp6,
+    /// `iprange`: addresses between two others.
+    Iprange = iprange,
+    /// `length`: the length of the packet.
+    Length = length,
+    /// `mark`: the packet mark.
+    Mark = mark,
     /// `multiport`: lists of ports.
     Multiport = multiport,
     /// `rpfilter`: the source came the way its answers would go.
@@ -91,6 +107,8 @@ matches! {
     State = state,
     /// `tcp`: ports, flags and options of TCP.
     Tcp = tcp,
+    /// `ttl`: the time to live of IPv4.
+    Ttl = ttl,
     /// `udp`: ports of UDP.
     Udp = udp,
 }

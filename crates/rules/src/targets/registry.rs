@@ -87,6 +87,8 @@ targets! {
     Ct = ct,
     /// `LOG`: a line in the kernel log.
     Log = log,
+    /// `MARK`: sets the packet mark.
+    Mark = mark,
     /// `NOTRACK`: the packet is not tracked.
     Notrack = notrack,
     /// `REJECT`: dropped, and the sender is told.
