@@ -115,7 +115,11 @@ pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
 }
 
 /// Builds the engine that the flags describe.
-pub(crate) fn engine(rules: &Rules, rule_args: &RuleArgs, args: &GatewayArgs) -> Result<Engine, Failure> {
+pub(crate) fn engine(
+    rules: &Rules,
+    rule_args: &RuleArgs,
+    args: &GatewayArgs,
+) -> Result<Engine, Failure> {
     let mut topology = topology(args.topology.as_ref())?;
     let mut settings = Settings::of(args.kernel, args.profile.into(), &mut topology)
         .map_err(|errors| failed_settings(args, &errors))?;

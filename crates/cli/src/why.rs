@@ -39,7 +39,11 @@ pub(crate) fn write(
 }
 
 /// Writes the verdict, with its reason.
-pub(crate) fn write_verdict(out: &mut impl Write, engine: &Engine, outcome: &Outcome) -> io::Result<()> {
+pub(crate) fn write_verdict(
+    out: &mut impl Write,
+    engine: &Engine,
+    outcome: &Outcome,
+) -> io::Result<()> {
     let style = style(outcome.verdict);
     write!(out, "  {style}{}{style:#}", outcome.verdict.name().to_uppercase())?;
     match outcome.verdict {

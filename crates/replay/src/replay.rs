@@ -1,15 +1,17 @@
 //! Captured packets through the engine, one after the other.
 
+use crate::arrival::{Arrival, Arrivals};
 use crate::output::Skipped;
 use crate::source::Frame;
 use crate::tally::Tally;
 use kinwall_engine::{Engine, Ingress, Outcome, Packet, SettingError, Trace};
 use kinwall_terms::{InterfaceName, Time, Tuple};
+use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
+use kinwall_wire::emit;
 use kinwall_wire::link::{self, PacketType};
 use kinwall_wire::{Headers, LinkFacts};
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 /// What the engine takes for the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub struct Replay {
     /// Changes to come, by packet.
     changes: VecDeque<Change>,
     now: Option<Time>,
+    arrivals: Arrivals,
     pub(crate) tally: Tally,
 }
 
@@ -48,7 +51,8 @@ impl Replay {
     pub fn new(engine: Engine, clock: Clock, mut changes: Vec<Change>) -> Replay {
         changes.sort_by_key(|change| change.packet);
         let tally = Tally::new(&engine);
-        Replay { engine, clock, changes: changes.into(), now: None, tally }
+        let arrivals = Arrivals::default();
+        Replay { engine, clock, changes: changes.into(), now: None, arrivals, tally }
     }
 
     /// The engine, for what its tables hold.
@@ -94,14 +98,17 @@ impl Replay {
         }
         self.tally.frame(frame);
         let Some((link, network)) = self.strip(frame) else { return Ok(None) };
-        let now = self.advance(frame.time);
-        let mut packet = Packet {
-            number: frame.number,
-            ingress: self.ingress(frame.interface, &link, network),
-            link,
-            mark: 0,
-            bytes: Cow::Borrowed(network),
+        let ingress = match self.arrivals.judge(frame, &link, network, self.engine.topology()) {
+            Arrival::By(interface) => Ingress::Interface(interface),
+            Arrival::Sent => Ingress::Local { owner: None },
+            Arrival::Copy => {
+                self.tally.skipped.copies += 1;
+                return Ok(None);
+            }
         };
+        let now = self.advance(frame.time);
+        let mut packet =
+            Packet { number: frame.number, ingress, link, mark: 0, bytes: Cow::Borrowed(network) };
         let outcome = match trace {
             Some(trace) => self.engine.handle_traced(now, &mut packet, trace),
             None => self.engine.handle(now, &mut packet),
@@ -128,24 +135,6 @@ impl Replay {
         Some((link.facts(), link.network(frame.bytes)))
     }
 
-    /// A packet from one of the gateway's own addresses was sent by it, unless the capture says
-    /// that it came in. Any other came in by the interface that was named, or else by the one
-    /// behind which its sender lives.
-    fn ingress(
-        &self,
-        interface: Option<InterfaceName>,
-        link: &LinkFacts,
-        network: &[u8],
-    ) -> Ingress {
-        let topology = self.engine.topology();
-        let Some(src) = source_address(network) else { return Ingress::Interface(interface) };
-        if topology.is_local(src) && !src.is_loopback() || link.packet_type == PacketType::Outgoing
-        {
-            return Ingress::Local { owner: None };
-        }
-        Ingress::Interface(interface.or_else(|| topology.interface_behind(src)))
-    }
-
     fn advance(&mut self, captured: Time) -> Time {
         let now = match (self.now, self.clock) {
             (None, _) => captured,
@@ -156,18 +145,15 @@ impl Replay {
         now
     }
 
+    /// Interfaces that the captures name and the topology does not have, with the number of the
+    /// capture: their packets were taken to come in as the topology says.
+    pub fn strangers(&self) -> &[(usize, InterfaceName)] {
+        self.arrivals.strangers()
+    }
+
     /// The instant of the last packet.
     pub fn now(&self) -> Time {
         self.now.unwrap_or_default()
-    }
-}
-
-/// The source address of a packet, without reading the rest of it.
-fn source_address(network: &[u8]) -> Option<IpAddr> {
-    match network.first()? >> 4 {
-        4 => Some(IpAddr::from(<[u8; 4]>::try_from(network.get(12..16)?).ok()?)),
-        6 => Some(IpAddr::from(<[u8; 16]>::try_from(network.get(8..24)?).ok()?)),
-        _ => None,
     }
 }
 

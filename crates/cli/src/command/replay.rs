@@ -11,7 +11,7 @@ use kinwall_engine::{Outcome, Trace};
 use kinwall_replay::output::{JsonLines, Output, Record, Style, Text};
 use kinwall_replay::{Change, Clock, Frame, Input, Replay, Source, Writer};
 use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, InterfaceName, Table, Verdict};
+use kinwall_terms::{Family, InterfaceName, Reason, Table, Verdict};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -83,6 +83,17 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
     let rules = setup::rules(&args.rules)?;
     let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
     remark_on_nat(&rules);
+    for ingress in inputs.iter().filter_map(|input| input.ingress) {
+        let topology = engine.topology();
+        if !topology.is_empty() && topology.interface(ingress).is_none() {
+            let known: Vec<&str> =
+                topology.interfaces().iter().map(|known| known.name.as_str()).collect();
+            return Err(Failure::Usage(format!(
+                "--ingress {ingress}: the topology has no such interface; it has {}",
+                known.join(", ")
+            )));
+        }
+    }
     let with_events =
         !args.summary && args.packet.is_none() && (args.events || args.format == Format::Json);
     engine.set_events(with_events);
@@ -228,14 +239,30 @@ impl Session<'_> {
                 "--packet {number}: the captures hold fewer packets"
             )));
         }
+        let wrong = self.replay.engine().conntrack().stats().invalid(Reason::BadChecksum);
+        if wrong > 0 {
+            eprintln!(
+                "note: {wrong} packets are INVALID because of their checksum; where the capture \
+                 was taken before the network card filled it in, \
+                 --set nf_conntrack_checksum=0 passes over it"
+            );
+        }
         let damage = source.damage_count();
         if self.args.packet.is_none() {
             let summary = self.replay.summary(self.args.top, damage);
             out.record(&Record::Summary(Box::new(summary)))?;
         }
         out.flush()?;
-        for writer in [self.kept, self.lost].into_iter().flatten() {
+        let Session { replay, kept, lost, .. } = self;
+        for writer in [kept, lost].into_iter().flatten() {
             writer.finish().map_err(|error| Failure::Failed(error.to_string()))?;
+        }
+        for (capture, name) in replay.strangers() {
+            let file = source.file(*capture).unwrap_or_default();
+            eprintln!(
+                "note: {file}: the topology has no interface `{name}`; its packets were taken to \
+                 come in where their senders live"
+            );
         }
         for found in source.damages() {
             eprintln!("{found}");

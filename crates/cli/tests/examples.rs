@@ -1,0 +1,237 @@
+//! The recorded examples: what `kinwall replay` says of them, against what the kernel of the
+//! gateway counted on every rule and expected while they were recorded.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A recording: its folder, its name, the rules that were loaded, and the settings.
+struct Recording<'a> {
+    folder: &'a str,
+    capture: &'a str,
+    rules: &'a [&'a str],
+    set: &'a [&'a str],
+}
+
+const LOOSE: &[&str] = &["nf_conntrack_ftp.loose=1"];
+
+const RECORDINGS: &[Recording<'_>] = &[
+    Recording { folder: "ftp", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
+    Recording { folder: "tftp", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
+    Recording { folder: "irc-dcc", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording {
+        folder: "ftp-bounce-attack",
+        capture: "capture",
+        rules: &["careless.v4"],
+        set: LOOSE,
+    },
+    Recording {
+        folder: "ftp-bounce-attack",
+        capture: "refused",
+        rules: &["careless.v4"],
+        set: &[],
+    },
+    Recording { folder: "ftp-bounce-attack", capture: "careful", rules: &["rules.v4"], set: LOOSE },
+    Recording { folder: "ftp-forged-port", capture: "capture", rules: &["careless.v4"], set: &[] },
+    Recording { folder: "ftp-forged-port", capture: "refused", rules: &["rules.v4"], set: &[] },
+];
+
+/// Packets by the rule that decided, as `ipv4 filter FORWARD 3`; `policy` for chain policies.
+type Counts = BTreeMap<String, u64>;
+
+#[test]
+fn every_rule_decides_as_often_as_in_the_kernel() {
+    for recording in RECORDINGS {
+        let lines = recording.replay();
+        let mut ours = Counts::new();
+        for packet in of_type(&lines, "packet") {
+            let rule = &packet["rule"];
+            let by = if rule.is_null() {
+                assert_eq!(packet["reason"], "chain-policy", "{packet}");
+                "policy".to_owned()
+            } else {
+                let word = |field| rule[field].as_str().expect("a word");
+                let number = &rule["number"];
+                format!("{} {} {} {number}", word("family"), word("table"), word("chain"))
+            };
+            *ours.entry(by).or_default() += 1;
+        }
+        assert_eq!(ours, recording.kernel_counts(), "{}", recording.name());
+    }
+}
+
+#[test]
+fn the_expectations_are_the_kernel_s() {
+    for recording in RECORDINGS {
+        let lines = recording.replay();
+        let ours: Vec<String> = of_type(&lines, "expectation")
+            .filter(|line| line["event"] == "new")
+            .map(|line| {
+                let word = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+                format!(
+                    "{} {}/{} port {}/{} to {}/{} port {}/{}",
+                    word("helper"),
+                    word("src"),
+                    word("src_mask"),
+                    line["sport"],
+                    line["sport_mask"],
+                    word("dst"),
+                    word("dst_mask"),
+                    line["dport"],
+                    line["dport_mask"],
+                )
+            })
+            .collect();
+        assert_eq!(ours, recording.kernel_expectations(), "{}", recording.name());
+    }
+}
+
+#[test]
+fn every_related_packet_names_the_one_that_announced_it() {
+    for recording in RECORDINGS {
+        let lines = recording.replay();
+        for packet in of_type(&lines, "packet").filter(|packet| packet["ctstate"] == "RELATED") {
+            let announced = &packet["announced_by"];
+            assert!(announced["packet"].as_u64() < packet["packet"].as_u64(), "{packet}");
+            assert!(announced["length"].is_u64(), "{packet}");
+        }
+    }
+}
+
+/// The attack of the README: the same capture, refused as soon as one of the two is right.
+#[test]
+fn the_bounce_needs_both_mistakes() {
+    let rows: [(&[&str], _, _, _); 4] = [
+        (&["careless.v4"], LOOSE, "accept", "RELATED"),
+        (&["careless.v4"], &[], "drop", "NEW"),
+        (&["rules.v4"], LOOSE, "drop", "RELATED"),
+        (&["rules.v4"], &[], "drop", "NEW"),
+    ];
+    for (rules, set, verdict, state) in rows {
+        let recording = Recording { folder: "ftp-bounce-attack", capture: "capture", rules, set };
+        let lines = recording.replay();
+        let mut to_database = of_type(&lines, "packet")
+            .filter(|packet| packet["in"] == "eth2" && packet["out"] == "eth1");
+        let first = to_database.next().expect("the server connects to the database");
+        assert_eq!((&first["verdict"], &first["ctstate"]), (&verdict.into(), &state.into()));
+        assert!(to_database.all(|packet| packet["verdict"] == verdict), "{rules:?} {set:?}");
+    }
+}
+
+impl Recording<'_> {
+    fn name(&self) -> String {
+        format!("{}/{}", self.folder, self.capture)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+        PathBuf::from(root).join(self.folder).join(file)
+    }
+
+    fn read(&self, suffix: &str) -> String {
+        let path = self.path(&format!("{}.{suffix}", self.capture));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    }
+
+    /// The JSON lines of the replay.
+    fn replay(&self) -> Vec<Value> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinwall"));
+        command.args(["replay", "--format", "json", "--topology"]).arg(self.path("topology.toml"));
+        for rules in self.rules {
+            command.arg("--rules").arg(self.path(rules));
+        }
+        for setting in self.set {
+            command.args(["--set", setting]);
+        }
+        let output = command.arg(self.path(&format!("{}.pcapng", self.capture))).output();
+        let output = output.expect("kinwall runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", self.name());
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+
+    /// The counters of the rules that decide: all of filter, and what raw drops.
+    fn kernel_counts(&self) -> Counts {
+        let mut counts = Counts::new();
+        for rules in self.rules {
+            let (family, suffix) = match rules.ends_with("v6") {
+                true => ("ipv6", "counters.v6"),
+                false => ("ipv4", "counters.v4"),
+            };
+            let mut table = String::new();
+            let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+            for line in self.read(suffix).lines() {
+                if let Some(name) = line.strip_prefix('*') {
+                    name.clone_into(&mut table);
+                    numbers.clear();
+                } else if let Some(chain) = line.strip_prefix(':') {
+                    if chain.contains(" DROP [") {
+                        add(&mut counts, "policy".into(), packets(chain));
+                    }
+                } else if let Some((_, rule)) = line.split_once("] -A ") {
+                    let chain = rule.split(' ').next().expect("a chain");
+                    let number = numbers.entry(chain.into()).or_default();
+                    *number += 1;
+                    let decides = rule.ends_with("-j DROP")
+                        || (table == "filter" && rule.ends_with("-j ACCEPT"));
+                    if decides {
+                        add(
+                            &mut counts,
+                            format!("{family} {table} {chain} {number}"),
+                            packets(line),
+                        );
+                    }
+                }
+            }
+        }
+        counts
+    }
+
+    /// The births in `conntrack -E expect`, in the words of our own test.
+    fn kernel_expectations(&self) -> Vec<String> {
+        let text = self.read("expectations");
+        let births = text.lines().filter(|line| line.starts_with("[NEW]"));
+        births
+            .map(|line| {
+                // The names come several times: tuple, mask, master.
+                let all = |name: &str| -> Vec<&str> {
+                    let prefix = format!("{name}=");
+                    line.split(' ').filter_map(|word| word.strip_prefix(&prefix)).collect()
+                };
+                let one = |name: &str| all(name)[0];
+                format!(
+                    "{} {}/{} port {}/{} to {}/{} port {}/{}",
+                    one("helper"),
+                    one("src"),
+                    one("mask-src"),
+                    all("sport")[0],
+                    all("sport")[1],
+                    one("dst"),
+                    one("mask-dst"),
+                    all("dport")[0],
+                    all("dport")[1],
+                )
+            })
+            .collect()
+    }
+}
+
+fn of_type<'a>(lines: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    lines.iter().filter(move |line| line["type"] == kind)
+}
+
+/// The packets in `[packets:bytes]`.
+fn packets(text: &str) -> u64 {
+    let counters = text.split_once('[').and_then(|(_, rest)| rest.split_once(':'));
+    counters.and_then(|(packets, _)| packets.parse().ok()).expect("[packets:bytes]")
+}
+
+fn add(counts: &mut Counts, name: String, packets: u64) {
+    if packets > 0 {
+        *counts.entry(name).or_default() += packets;
+    }
+}
