@@ -110,6 +110,8 @@ fn the_longest_prefix_wins_and_own_addresses_come_first() {
         assert_eq!(topology.interface_behind(ip(address)), behind.map(name), "{address}");
         assert_eq!(topology.is_local(ip(address)), kind == Local, "{address}");
     }
+    assert_eq!(topology.interface_behind(ip("0.0.0.0")), None);
+    assert_eq!(topology.interface_behind(ip("::")), None);
     let broadcast = |on, peer: &str| topology.broadcast_of(name(on), peer.parse().unwrap());
     assert_eq!(broadcast("in0", "10.1.0.7").unwrap().broadcast().to_string(), "10.1.0.255");
     assert_eq!(broadcast("in0", "10.2.0.7"), None);
@@ -377,7 +379,7 @@ proptest! {
             };
             let reserved = destination.contains(&ip("127.0.0.1"))
                 || destination.contains(&ip("::1"));
-            if !routes.iter().any(same) && !(reserved && local(kind)) {
+            if !(routes.iter().any(same) || reserved && local(kind)) {
                 let interfaces = if kind.has_interface() { vec![name("a")] } else { Vec::new() };
                 routes.push(StaticRoute { destination, kind, interfaces });
             }
