@@ -50,15 +50,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 /// Replay beside tcpdump, with rule sets of growing length.
 fn replay(load: &Load) -> Outcome {
-    command::run(cargo(&["build", "--release", "--package", "kinwall"]))?;
-    let kinwall = workspace::target().join("release/kinwall");
-    let folder = workspace::target().join("bench");
-    let files = Files::prepare(&folder, load)?;
-    let packets = files.packets as f64;
-
     if !command::exists("tcpdump") {
         return Err("tcpdump, with which replay is compared, is not installed".into());
     }
+    let files = Files::prepare(&workspace::target().join("bench"), load)?;
+    command::run(cargo(&["build", "--release", "--package", "kinwall"]))?;
+    let kinwall = workspace::target().join("release/kinwall");
+    let packets = files.packets as f64;
     let tcpdump = best(|| {
         let mut command = at_root("tcpdump", &["-w", "/dev/null", "-r"]);
         command.arg(&files.capture);

@@ -61,7 +61,8 @@ fn problems() -> Result<Vec<String>, String> {
     let metadata = workspace::metadata(&workspace::root().join("Cargo.toml"))?;
     let mut problems = imports::check(&imports::edges(&metadata));
     problems.extend(imports::check_manifests(&sources));
-    problems.extend(sources.iter().flat_map(text::check));
+    let tests = modules::only_for_tests(&sources);
+    problems.extend(sources.iter().flat_map(|s| text::check(s, tests.contains(&s.path))));
     problems.extend(modules::check(&sources));
     Ok(problems)
 }

@@ -20,6 +20,9 @@ const UDP_EVERY: u64 = 5;
 const START_S: u64 = 1_767_225_600;
 const STEP_US: u64 = 5;
 
+/// What a record takes on average: TCP and UDP, payload and none.
+const MEAN_RECORD_BYTES: u64 = 70;
+
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
 const TCP: usize = 20;
@@ -50,7 +53,7 @@ fn write_to(out: &mut impl Write, bytes: u64, connections: u32) -> io::Result<u6
     out.write_all(&1_u32.to_le_bytes())?; // Ethernet
 
     let mut random = Random(SEED);
-    let each = bytes / u64::from(connections) / (RECORD + ETHERNET + IPV4 + TCP + 3) as u64;
+    let each = bytes / u64::from(connections) / MEAN_RECORD_BYTES;
     let mut open: Vec<Connection> = Vec::new();
     let (mut started, mut packets) = (0, 0);
     let mut frame = Frame::new();
@@ -87,7 +90,8 @@ struct Connection {
 impl Connection {
     fn new(number: u32, each: u64, random: &mut Random) -> Connection {
         // The number is in the client's address and port, so no two connections are the same.
-        let [_, high, middle, low] = (number / 8).to_be_bytes();
+        // The first addresses are left out: one of them is the gateway's.
+        let [_, high, middle, low] = (256 + number / 8).to_be_bytes();
         let server = random.below(4096) as u16;
         let is_tcp = random.below(UDP_EVERY) != 0;
         Connection {
