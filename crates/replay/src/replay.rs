@@ -4,9 +4,9 @@ use crate::arrival::{Arrival, Arrivals};
 use crate::output::Skipped;
 use crate::source::Frame;
 use crate::tally::Tally;
+use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
 use kinwall_engine::{Engine, Ingress, Outcome, Packet, SettingError, Trace};
 use kinwall_terms::{InterfaceName, Time, Tuple};
-use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
 use kinwall_wire::emit;
 use kinwall_wire::link::{self, PacketType};
 use kinwall_wire::{Headers, LinkFacts};
@@ -43,6 +43,8 @@ pub struct Replay {
     changes: VecDeque<Change>,
     now: Option<Time>,
     arrivals: Arrivals,
+    /// A packet that was cut, made whole; kept for its memory.
+    mended: Vec<u8>,
     pub(crate) tally: Tally,
 }
 
@@ -52,7 +54,8 @@ impl Replay {
         changes.sort_by_key(|change| change.packet);
         let tally = Tally::new(&engine);
         let arrivals = Arrivals::default();
-        Replay { engine, clock, changes: changes.into(), now: None, arrivals, tally }
+        let (changes, mended) = (changes.into(), Vec::new());
+        Replay { engine, clock, changes, now: None, arrivals, mended, tally }
     }
 
     /// The engine, for what its tables hold.
@@ -107,8 +110,12 @@ impl Replay {
             }
         };
         let now = self.advance(frame.time);
-        let mut packet =
-            Packet { number: frame.number, ingress, link, mark: 0, bytes: Cow::Borrowed(network) };
+        let network = match frame.is_cut() {
+            true => mend(network, frame, &mut self.mended),
+            false => network,
+        };
+        let bytes = Cow::Borrowed(network);
+        let mut packet = Packet { number: frame.number, ingress, link, mark: 0, bytes };
         let outcome = match trace {
             Some(trace) => self.engine.handle_traced(now, &mut packet, trace),
             None => self.engine.handle(now, &mut packet),
@@ -157,10 +164,81 @@ impl Replay {
     }
 }
 
+/// A packet of which the capture kept only the beginning, as it may have been: as long as it
+/// says, zeroes where it was cut, and checksums that are right. The gateway saw it whole; a
+/// capture is no reason to call it malformed.
+fn mend<'a>(network: &'a [u8], frame: &Frame<'_>, into: &'a mut Vec<u8>) -> &'a [u8] {
+    let field = |at: usize| {
+        let bytes = network.get(at..).and_then(<[u8]>::first_chunk::<2>);
+        bytes.map_or(0, |bytes| usize::from(u16::from_be_bytes(*bytes)))
+    };
+    let stated = match (network.first().map_or(0, |first| first >> 4), field(2), field(4)) {
+        (4, length @ 1.., _) => length,
+        (6, _, length @ 1..) => IPV6_HEADER_BYTES + length,
+        _ => usize::MAX,
+    };
+    let missing = (frame.original_length as usize).saturating_sub(frame.bytes.len());
+    let length = network.len().saturating_add(missing).min(stated).min(DATAGRAM_MAX_BYTES);
+    if length <= network.len() {
+        return network;
+    }
+    into.clear();
+    into.extend_from_slice(network);
+    into.resize(length, 0);
+    match emit::repair_checksums(into) {
+        Ok(()) => into,
+        // Too little is left to be read; the engine says what of it.
+        Err(_) => network,
+    }
+}
+
+/// Bytes of the fixed IPv6 header, which its length field leaves out.
+const IPV6_HEADER_BYTES: usize = 40;
+
 /// The tuple of a packet as it arrived; `None` when its network header cannot be read.
 pub(crate) fn tuple(network: &[u8]) -> Option<Tuple> {
     let headers = Headers::parse(network).ok()?;
     let (sport, dport) = headers.ports().unwrap_or_default();
     let Headers { src, dst, proto, .. } = headers;
     Some(Tuple { src, dst, sport, dport, proto })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kinwall_wire::emit::{Packet, Udp};
+    use std::net::IpAddr;
+
+    #[test]
+    fn what_was_cut_is_made_whole() {
+        let rows = [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")];
+        for (src, dst) in rows {
+            let [src, dst] = [src, dst].map(|text| text.parse::<IpAddr>().unwrap());
+            let whole = Packet::new(src, dst, Udp::new(1, 2)).payload(vec![7; 500]).build();
+            for kept in 0..=whole.len() {
+                let bytes = &whole[..kept];
+                let frame = Frame {
+                    number: 1,
+                    time: Time(0),
+                    capture: 0,
+                    described: 0,
+                    interface: None,
+                    link_type: Some(link::LinkType::Raw),
+                    link_number: 101,
+                    bytes,
+                    original_length: whole.len() as u32,
+                };
+                let mut mended = Vec::new();
+                let mended = mend(bytes, &frame, &mut mended);
+                let headers = Headers::parse(mended);
+                let transport_is_there = kept >= whole.len() - 500;
+                if transport_is_there {
+                    let headers = headers.expect("the headers were kept");
+                    assert_eq!(mended.len(), whole.len(), "{kept}");
+                    assert!(headers.verify_checksum(mended), "{kept}");
+                    assert!(headers.verify_network_checksum(mended), "{kept}");
+                }
+            }
+        }
+    }
 }
