@@ -79,7 +79,10 @@ impl PacketCt {
 
 /// A packet's tuple with its hash, for [`Conntrack::track_prepared`].
 #[derive(Clone, Copy, Debug)]
-pub struct Prepared(Result<(Tuple, Probe), Reason>);
+pub struct Prepared {
+    tuple: Result<(Tuple, Probe), Reason>,
+    candidate: Option<Slot>,
+}
 
 impl<H> Conntrack<H> {
     /// Finds the packet's connection or begins one, and judges the packet. `prerouting`: it came
@@ -101,27 +104,37 @@ impl<H> Conntrack<H> {
         self.track_prepared(now, headers, bytes, prerouting, template, &prepared)
     }
 
-    /// The first part of [`Conntrack::track`], which needs no record of the table: for a batch,
-    /// prepare all, touch all, then track all, so that the memory they need arrives meanwhile.
+    /// The first part of [`Conntrack::track`], which touches no memory of the table.
+    ///
+    /// For a batch: prepare all, locate all, touch all, then track all, so that the memory each
+    /// packet needs arrives while others are looked at. Only the order of the last step counts
+    /// for the answers.
     #[inline]
     pub fn prepare(&self, headers: &Headers, bytes: &[u8], zone: Zone) -> Prepared {
         let kernel = self.settings.kernel();
         let tuple = key::tuple(headers, bytes, &self.keymap, kernel);
-        Prepared(tuple.map(|tuple| {
+        let tuple = tuple.map(|tuple| {
             let probe = self.stores.probe(&tuple, zone.id_for(Direction::Original));
             (tuple, probe)
-        }))
+        });
+        Prepared { tuple, candidate: None }
     }
 
-    /// Reads what a search for the packet's tuple begins with, and returns something that
-    /// depends on it.
+    /// Reads the place in the index where the search for a prepared packet begins.
+    #[inline]
+    pub fn locate(&self, prepared: &mut Prepared) {
+        if let Ok((_, probe)) = &prepared.tuple {
+            prepared.candidate = self.stores.locate(probe);
+        }
+    }
+
+    /// Reads the record that a located packet will most likely need. What it returns depends on
+    /// the record and means nothing else.
     #[inline]
     pub fn touch(&self, prepared: &Prepared) -> bool {
-        let Ok((_, probe)) = &prepared.0 else { return false };
-        self.stores.touch(probe).and_then(|slot| self.stores.get(slot)).is_some_and(|body| {
-            // The record's second cache line holds the end of the tracker's state.
-            body.serial != 0 && body.policy == 0
-        })
+        let body = prepared.candidate.and_then(|slot| self.stores.get(slot));
+        // Both ends of the record: it is more than one cache line.
+        body.is_some_and(|body| body.serial != 0 && body.policy == 0)
     }
 
     /// The second part of [`Conntrack::track`].
@@ -141,7 +154,7 @@ impl<H> Conntrack<H> {
         {
             return self.decided(ct);
         }
-        let (tuple, probe) = match prepared.0 {
+        let (tuple, probe) = match prepared.tuple {
             Ok(prepared) => prepared,
             Err(reason) => return self.decided(PacketCt::invalid(reason)),
         };
@@ -241,6 +254,7 @@ impl<H> Conntrack<H> {
         let judgement = proto::packet(&mut body.state, &standing, packet, tunables, timeouts);
         let conn = ConnId::of(slot, body.serial);
         let mut changed = false;
+        let mut refused = None;
         match judgement {
             Judgement::Accept(change) => {
                 if change.assured {
@@ -254,10 +268,14 @@ impl<H> Conntrack<H> {
                 self.see_reply(slot, direction);
             }
             Judgement::Invalid(reason, change) => {
+                if change.assured {
+                    body.status |= Status::ASSURED;
+                }
+                changed = change.state;
+                refused = Some(reason);
                 if let Some(seconds) = change.timeout_s {
                     self.refresh_slot(slot, packet.now, seconds);
                 }
-                return Some(PacketCt::invalid(reason));
             }
             Judgement::Replace => {
                 self.end(slot, ConnectionEnd::Reopened);
@@ -279,7 +297,10 @@ impl<H> Conntrack<H> {
                 self.note_change(slot, changes);
             }
         }
-        Some(PacketCt { state, conn: Some(conn), direction, new: false, reason: None })
+        Some(match refused {
+            Some(reason) => PacketCt::invalid(reason),
+            None => PacketCt { state, conn: Some(conn), direction, new: false, reason: None },
+        })
     }
 
     #[inline]

@@ -37,6 +37,9 @@ impl Offer {
 
 /// The highest of the acknowledgement and the right edges in the first SACK option.
 pub(super) fn highest_acknowledged(segment: &Segment<'_>) -> u32 {
+    if segment.has_only_timestamps() {
+        return segment.ack;
+    }
     let sack = segment.options().find_map(|option| match option {
         TcpOption::Sack(blocks) => Some(blocks),
         _ => None,

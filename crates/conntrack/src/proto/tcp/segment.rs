@@ -66,6 +66,15 @@ impl<'a> Segment<'a> {
         self.data_offset > Tcp::LENGTH
     }
 
+    /// Whether the options are what most segments of an open connection carry: two no-operations
+    /// and the timestamps (RFC 7323, appendix A). There is nothing else to find then.
+    pub(super) fn has_only_timestamps(&self) -> bool {
+        const ALIGNED: [u8; 4] = [1, 1, 8, 10];
+        const LENGTH: usize = 12;
+        self.data_offset == Tcp::LENGTH + LENGTH
+            && self.bytes.get(Tcp::LENGTH..).is_some_and(|options| options.starts_with(&ALIGNED))
+    }
+
     pub(super) fn options(&self) -> Options<'a> {
         tcp::options(self.bytes)
     }
