@@ -32,3 +32,12 @@
 -p udp -m tcp --dport 22;;FAIL
 ! -p tcp -m tcp;;FAIL
 ! -p tcp -m tcp --tcp-option 5;;FAIL
+@both
+:INPUT
+-p tcp -m tcp --tcp-flags NONE NONE;-p tcp -m tcp;OK
+-p tcp -m tcp --dport 22 -m state --state NEW -m tcp --sport 23;-p tcp -m tcp --sport 23 --dport 22 -m state --state NEW;OK
+-p tcp -m tcp --tcp-flags SYN SYN -m tcp --dport 1:1;-p tcp -m tcp --dport 1 --tcp-flags SYN SYN;OK
+-p tcp -m tcp -m tcp --dport 22;=;OK
+-p tcp -m tcp --tcp-option 5 -m tcp --dport 1;=;OK
+-p tcp --dport 22 -m multiport --dports 23,25;-p tcp -m tcp --dport 22 -m multiport --dports 23,25;OK
+! -p tcp -m tcp --dport 0:65535;;FAIL

@@ -12,3 +12,5 @@
 -p udp --dport -1;;FAIL
 ! -p udp -m udp --dport 53;=;OK
 ! -p udp -m udp;;FAIL
+-p udp -m udp --sport 1 -m udp --dport 2;-p udp -m udp --sport 1 --dport 2;OK
+-p udp --sport 0:65535;-p udp -m udp;OK

@@ -248,11 +248,12 @@ fn ports_of(rule: &Rule) -> Ports {
             Match::Tcp(tcp) => {
                 narrow(&mut ports.sports, tcp.sport.as_slice());
                 narrow(&mut ports.dports, tcp.dport.as_slice());
-                ports.drops_without |= tcp.option.is_some();
+                ports.drops_without |= !tcp.is_plain();
             }
             Match::Udp(udp) => {
                 narrow(&mut ports.sports, udp.sport.as_slice());
                 narrow(&mut ports.dports, udp.dport.as_slice());
+                ports.drops_without |= !udp.is_plain();
             }
             Match::Multiport(list) => {
                 ports.drops_without = true;

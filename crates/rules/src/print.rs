@@ -2,7 +2,6 @@
 
 use crate::option::Test;
 use crate::ruleset::{Chain, Counters, Rule, Ruleset, TableRules};
-use crate::value::PortRange;
 use kinwall_terms::Table;
 use std::fmt::{Display, Write};
 
@@ -54,14 +53,6 @@ impl Line {
         match test {
             Some(test) => self.not(test.invert).value(name, &test.value),
             None => self,
-        }
-    }
-
-    /// As [`Line::test`] for a range of ports, where all ports, not negated, are left out.
-    pub fn ports(&mut self, name: &str, test: &Option<Test<PortRange>>) -> &mut Line {
-        match test {
-            Some(test) if !test.invert && (test.value.min, test.value.max) == (0, 0xffff) => self,
-            _ => self.test(name, test),
         }
     }
 }

@@ -59,7 +59,7 @@ fn rule(family: Family, chain: usize) -> impl Strategy<Value = String> {
 }
 
 fn matches() -> impl Strategy<Value = String> {
-    let port = || select(vec!["21", "22", "53", "1024:", ":1023", "20:25", "0:65535", "1000:3001"]);
+    let port = || select(vec!["21", "22", "53", "1024:", ":1023", "20:25", "1:65535", "1000:3001"]);
     let not = || select(vec!["", "", "! "]);
     let list = select(vec!["21,22", "20:25,53", "1024:65535,22", "1,2,3,4,5"]);
     prop_oneof![
@@ -77,8 +77,14 @@ fn matches() -> impl Strategy<Value = String> {
             .prop_map(|(p, n, port)| format!("-p {p} {n}--dport {port}")),
         (not(), select(vec!["sports", "dports", "ports"]), list)
             .prop_map(|(n, side, list)| format!("-p tcp -m multiport {n}--{side} {list}")),
-        select(vec!["-p tcp --syn", "-p tcp --tcp-option 2", "-p tcp --dport 22 --tcp-option 5"])
-            .prop_map(str::to_owned),
+        select(vec![
+            "-p tcp --syn",
+            "-p tcp -m tcp",
+            "-p udp -m udp",
+            "-p tcp --tcp-option 2",
+            "-p tcp --dport 22 --tcp-option 5"
+        ])
+        .prop_map(str::to_owned),
     ]
 }
 

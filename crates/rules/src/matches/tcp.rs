@@ -2,8 +2,8 @@
 //! and options of TCP.
 //!
 //! `--syn` is `--tcp-flags FIN,SYN,RST,ACK SYN`. A fragment other than the first and a header
-//! that is cut short match nothing, not even negated tests; except that asking for an option
-//! drops a packet whose header is cut short, as Linux does.
+//! that is cut short match nothing, not even negated tests; except that asking for an option, or
+//! for nothing at all, drops a packet whose header is cut short, as Linux does.
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
@@ -48,6 +48,8 @@ pub struct Flags {
 impl Flags {
     /// What `--syn` stands for.
     pub const SYN: Flags = Flags { mask: 0x17, set: 0x02 };
+    /// What every packet has.
+    const ANY: Flags = Flags { mask: 0, set: 0 };
 }
 
 const FLAGS: &[(&str, u32)] = &[
@@ -79,19 +81,40 @@ impl Tcp {
         let proto = Some(L4Proto::TCP);
         let syn = args.flag("syn").map(|invert| Test { invert, value: Flags::SYN });
         let tcp = Tcp {
-            sport: args.read("sport", port_range(proto)),
-            dport: args.read("dport", port_range(proto)),
-            flags: flags(args).or(syn),
+            sport: narrow(args.read("sport", port_range(proto))),
+            dport: narrow(args.read("dport", port_range(proto))),
+            flags: flags(args).or(syn).filter(|test| test.invert || test.value != Flags::ANY),
             option: args.read("tcp-option", |word| number(1..=255)(word).map(|n| n as u8)),
         };
-        let plain = tcp.option.is_none() && tcp != Tcp::default();
-        needs_protocol(args, L4Proto::TCP, plain);
+        needs_protocol(args, L4Proto::TCP, tcp.is_plain());
         Some(tcp)
+    }
+
+    /// Whether it only compares fields at fixed places. Linux's tool makes such a match of
+    /// general instructions; the others are left to a module, which drops packets whose header
+    /// is cut short.
+    pub fn is_plain(&self) -> bool {
+        self.option.is_none() && *self != Tcp::default()
+    }
+
+    /// Takes over what `other` tests, when both are plain and test different fields: as one
+    /// match they print as Linux's tool prints the two. Whether it did.
+    pub(crate) fn absorb(&mut self, other: &Tcp) -> bool {
+        let clash = self.sport.is_some() && other.sport.is_some()
+            || self.dport.is_some() && other.dport.is_some()
+            || self.flags.is_some() && other.flags.is_some();
+        if clash || !self.is_plain() || !other.is_plain() {
+            return false;
+        }
+        self.sport = self.sport.or(other.sport);
+        self.dport = self.dport.or(other.dport);
+        self.flags = self.flags.or(other.flags);
+        true
     }
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        out.ports("sport", &self.sport).ports("dport", &self.dport);
+        out.test("sport", &self.sport).test("dport", &self.dport);
         out.test("tcp-option", &self.option).test("tcp-flags", &self.flags);
     }
 
@@ -99,8 +122,9 @@ impl Tcp {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let (headers, bytes) = (scene.facts.headers, scene.facts.bytes);
         let Some((ports, flags)) = ports_and_flags(headers, bytes, self.flags.is_some()) else {
-            let hot = self.option.is_some() && !headers.is_later_fragment();
-            return if hot { Answer::HotDrop } else { Answer::No };
+            // A fragment that begins with the rest of a TCP header is an old trick (RFC 3128).
+            let hot = headers.fragment.is_none_or(|fragment| fragment.offset <= 8);
+            return if hot && !self.is_plain() { Answer::HotDrop } else { Answer::No };
         };
         if !self.flags.is_none_or(|test| test.holds(|want| flags & want.mask == want.set))
             || !ports_hold(ports, &self.sport, &self.dport)
@@ -189,6 +213,11 @@ fn read_flags(given: &Given) -> Result<Flags, Diagnostic> {
     };
     let read = choices(FLAGS, true);
     Ok(Flags { mask: read(mask)? as u8, set: read(set)? as u8 })
+}
+
+/// A test of ports that says something: not one that all ports pass.
+pub(crate) fn narrow(test: Option<Test<PortRange>>) -> Option<Test<PortRange>> {
+    test.filter(|test| test.invert || (test.value.min, test.value.max) != (0, u16::MAX))
 }
 
 /// Whether ports that are there pass both tests.

@@ -1,9 +1,9 @@
 //! `-p udp -m udp --sport 67:68 --dport 1024:`: ports of UDP.
 //!
 //! A fragment other than the first and a header that is cut short match nothing, not even
-//! negated tests.
+//! negated tests; except that a match without tests drops a packet whose header is cut short.
 
-use super::tcp::{any_ports, needs_protocol, ports_hold};
+use super::tcp::{any_ports, narrow, needs_protocol, ports_hold};
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
@@ -31,16 +31,34 @@ impl Udp {
     pub fn parse(args: &mut Args<'_>) -> Option<Udp> {
         let proto = Some(L4Proto::UDP);
         let udp = Udp {
-            sport: args.read("sport", port_range(proto)),
-            dport: args.read("dport", port_range(proto)),
+            sport: narrow(args.read("sport", port_range(proto))),
+            dport: narrow(args.read("dport", port_range(proto))),
         };
-        needs_protocol(args, L4Proto::UDP, udp != Udp::default());
+        needs_protocol(args, L4Proto::UDP, udp.is_plain());
         Some(udp)
+    }
+
+    /// Whether it compares anything; else it is left to a module of Linux, which drops packets
+    /// whose header is cut short.
+    pub fn is_plain(&self) -> bool {
+        *self != Udp::default()
+    }
+
+    /// Takes over what `other` tests, when they test different fields; whether it did.
+    pub(crate) fn absorb(&mut self, other: &Udp) -> bool {
+        let clash = self.sport.is_some() && other.sport.is_some()
+            || self.dport.is_some() && other.dport.is_some();
+        if clash || !self.is_plain() || !other.is_plain() {
+            return false;
+        }
+        self.sport = self.sport.or(other.sport);
+        self.dport = self.dport.or(other.dport);
+        true
     }
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        out.ports("sport", &self.sport).ports("dport", &self.dport);
+        out.test("sport", &self.sport).test("dport", &self.dport);
     }
 
     /// Compares the ports.
@@ -51,6 +69,10 @@ impl Udp {
             _ if headers.proto == L4Proto::UDP => None,
             _ => any_ports(headers, bytes),
         };
-        ports.is_some_and(|ports| ports_hold(ports, &self.sport, &self.dport)).into()
+        match ports {
+            Some(ports) => ports_hold(ports, &self.sport, &self.dport).into(),
+            None if self.is_plain() || headers.is_later_fragment() => Answer::No,
+            None => Answer::HotDrop,
+        }
     }
 }

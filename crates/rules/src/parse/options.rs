@@ -190,9 +190,13 @@ pub(crate) enum Resolved {
     },
 }
 
-/// The long name `name`, exact or abbreviated. `extensions` are the loaded extensions with their
+/// The long name `name`, exact or (if `abbreviated`) cut short. `extensions` are the loaded extensions with their
 /// options, in the order in which they are asked: the latest first.
-pub(crate) fn resolve(name: &str, extensions: &[(usize, &'static [Opt])]) -> Option<Resolved> {
+pub(crate) fn resolve(
+    name: &str,
+    abbreviated: bool,
+    extensions: &[(usize, &'static [Opt])],
+) -> Option<Resolved> {
     let globals = || GLOBALS.iter().map(|(long, _, global)| (*long, None, *global));
     let options = || {
         extensions.iter().flat_map(|(instance, options)| {
@@ -212,7 +216,8 @@ pub(crate) fn resolve(name: &str, extensions: &[(usize, &'static [Opt])]) -> Opt
     if let Some(exact) = all().find(|(long, ..)| *long == name) {
         return Some(meaning(exact));
     }
-    let mut near = all().filter(|(long, ..)| !name.is_empty() && long.starts_with(name));
+    let mut near =
+        all().filter(|(long, ..)| abbreviated && !name.is_empty() && long.starts_with(name));
     let first = near.next()?;
     let key = |found: &(&str, Option<(usize, usize, &'static Opt)>, Global)| {
         (found.1.map(|(instance, index, _)| (instance, index)), found.2)

@@ -96,7 +96,7 @@ impl Draft {
                 asked.push((instance, extension.which.spec().options));
             }
         }
-        options::resolve(name, &asked)
+        options::resolve(name, !self.poisoned, &asked)
     }
 
     /// Loads the match of the rule's protocol, for an option nobody else knows; whether there
@@ -489,10 +489,35 @@ impl Draft {
                 }
             }
         }
+        merge_port_matches(&mut self.rule.matches);
         if let Some(Jump::Target(target)) = self.jump.take() {
             self.rule.target = Some(target);
         }
     }
+}
+
+/// Joins a later plain `tcp` or `udp` match to an earlier one, as Linux's tool does; not over a
+/// match between them that asking has an effect on, nor where both test the same field.
+fn merge_port_matches(matches: &mut Vec<Match>) {
+    let mut at = 0;
+    while at < matches.len() {
+        let (before, rest) = matches.split_at_mut(at);
+        let mut reachable =
+            before.iter_mut().rev().take_while(|m| m.kind().spec().passive || is_ports(m));
+        let joined = reachable.any(|earlier| match (earlier, &rest[0]) {
+            (Match::Tcp(earlier), Match::Tcp(later)) => earlier.absorb(later),
+            (Match::Udp(earlier), Match::Udp(later)) => earlier.absorb(later),
+            _ => false,
+        });
+        match joined {
+            true => drop(matches.remove(at)),
+            false => at += 1,
+        }
+    }
+}
+
+fn is_ports(found: &Match) -> bool {
+    matches!(found, Match::Tcp(_) | Match::Udp(_))
 }
 
 /// Reports an extension in a table or built-in chain where it is not allowed. User chains are
