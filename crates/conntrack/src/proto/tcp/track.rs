@@ -325,7 +325,7 @@ fn out_of_window(
         remember(flow, segment, standing.direction);
         return None;
     }
-    let shortest = SHORT_DEADLINE_S.max(timeouts.unacknowledged_s);
-    let is_far = standing.deadline > packet.now.after_s(shortest);
+    let is_far = standing.deadline >= packet.now.after_s(SHORT_DEADLINE_S)
+        && standing.deadline > packet.now.after_s(timeouts.unacknowledged_s);
     is_far.then_some(timeouts.unacknowledged_s)
 }
