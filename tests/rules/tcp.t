@@ -41,3 +41,8 @@
 -p tcp -m tcp --tcp-option 5 -m tcp --dport 1;=;OK
 -p tcp --dport 22 -m multiport --dports 23,25;-p tcp -m tcp --dport 22 -m multiport --dports 23,25;OK
 ! -p tcp -m tcp --dport 0:65535;;FAIL
+-p tcp ! --dport 0:1023;-p tcp -m tcp --dport 1024:65535;OK
+-p tcp ! --dport 0:65534;-p tcp -m tcp --dport 65535;OK
+-p tcp ! --dport 1:1023;-p tcp -m tcp ! --dport 1:1023;OK
+-p tcp ! --dport 0;-p tcp -m tcp ! --dport 0;OK
+-p tcp ! --dport 0:1023 --tcp-option 5;-p tcp -m tcp ! --dport 0:1023 --tcp-option 5;OK

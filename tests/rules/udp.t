@@ -14,3 +14,4 @@
 ! -p udp -m udp;;FAIL
 -p udp -m udp --sport 1 -m udp --dport 2;-p udp -m udp --sport 1 --dport 2;OK
 -p udp --sport 0:65535;-p udp -m udp;OK
+-p udp ! --sport 0:1;-p udp -m udp --sport 2:65535;OK

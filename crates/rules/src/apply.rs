@@ -3,7 +3,7 @@
 use crate::diagnostic::{Mistakes, Origin};
 use crate::lex::Word;
 use crate::parse::{Action, Command};
-use crate::ruleset::{Chain, Rule, Ruleset, TableRules};
+use crate::ruleset::{Chain, Ruleset, TableRules};
 use crate::targets::Target;
 use kinwall_terms::Table;
 
@@ -15,15 +15,16 @@ pub(crate) fn apply(
     mistakes: &mut Mistakes,
 ) {
     let rules = ruleset.table_mut(command.table);
+    let jump = command.jump.as_ref();
     match command.action {
         Action::Append { chain, rules: new } => {
-            let known = targets_exist(rules, &chain, &new, mistakes);
+            let known = chain_exists(rules, jump, mistakes);
             if let Some(chain) = existing(rules, &chain, mistakes).filter(|_| known) {
                 chain.rules.extend(new);
             }
         }
         Action::Insert { chain, at, number, rules: new } => {
-            let known = targets_exist(rules, &chain, &new, mistakes);
+            let known = chain_exists(rules, jump, mistakes);
             let Some(chain) = existing(rules, &chain, mistakes).filter(|_| known) else { return };
             if at > chain.rules.len() + 1 {
                 return no_such_position(chain, number.as_ref(), mistakes);
@@ -52,7 +53,7 @@ pub(crate) fn apply(
             }
         }
         Action::Replace { chain, number, at, rule } => {
-            let known = targets_exist(rules, &chain, std::slice::from_ref(&rule), mistakes);
+            let known = chain_exists(rules, jump, mistakes);
             let Some(chain) = existing(rules, &chain, mistakes).filter(|_| known) else { return };
             match chain.rules.get_mut(at - 1) {
                 Some(old) => *old = *rule,
@@ -123,20 +124,17 @@ fn no_such_position(chain: &Chain, number: Option<&Word>, mistakes: &mut Mistake
     mistakes.push(number.mistake(message).help("positions count from 1"));
 }
 
-/// Whether the chains the rules jump to exist; reports the ones that do not.
-fn targets_exist(rules: &TableRules, at: &Word, new: &[Rule], mistakes: &mut Mistakes) -> bool {
-    let Some(Target::Jump(name) | Target::Goto(name)) = new.first().and_then(|r| r.target.as_ref())
-    else {
-        return true;
-    };
-    let word = Word { text: name.to_string(), ..at.clone() };
+/// Whether the chain that is jumped to exists; reports when it does not.
+fn chain_exists(rules: &TableRules, jump: Option<&Word>, mistakes: &mut Mistakes) -> bool {
+    let Some(word) = jump else { return true };
+    let name = word.text.as_str();
     match rules.chain(name) {
         Some(chain) if chain.hook.is_none() => return true,
         Some(_) => mistakes.push(
             word.mistake(format!("{name} is a built-in chain"))
                 .help("only user chains can be jumped to"),
         ),
-        None if name.as_ref() == "QUEUE" => mistakes.push(
+        None if name == "QUEUE" => mistakes.push(
             word.mistake("QUEUE is a target of the past").help("write -j NFQUEUE --queue-num 0"),
         ),
         None => {

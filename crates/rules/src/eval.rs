@@ -233,3 +233,14 @@ pub(crate) fn rule(
         (Some(part), None) => Outcome::Unknown(part),
     }
 }
+
+/// Does what the target of a rule that matched does. A target that cannot be evaluated is passed
+/// over when the rule is assumed not to match.
+pub(crate) fn target(rule: &Rule, assume: Option<bool>, scene: &mut Scene<'_, '_>) -> Effect {
+    let Some(target) = &rule.target else { return Effect::Continue };
+    let unknown = || target.kind().is_some_and(|kind| !kind.spec().evaluated);
+    match assume {
+        Some(false) if unknown() => Effect::Continue,
+        _ => target.eval(scene),
+    }
+}

@@ -94,8 +94,8 @@ impl<'a> Naive<'a> {
                 Some(Target::Goto(name)) => {
                     return rules.chain(name).map_or(End::Back, |to| self.chain(rules, to, scene));
                 }
-                Some(target) => {
-                    if let Effect::Decide(decision) = target.eval(scene) {
+                Some(_) => {
+                    if let Effect::Decide(decision) = eval::target(rule, assume, scene) {
                         return End::Decided(decision, id);
                     }
                 }

@@ -32,6 +32,9 @@ pub struct Spec {
     /// A match: asking it has no effect, and it never drops a packet by itself. A target: it
     /// records the packet and changes nothing of its path.
     pub passive: bool,
+    /// Whether packets can be asked; else it is only read and printed, and a rule with it is
+    /// [`crate::eval::Decision::Unknown`] unless something is assumed.
+    pub evaluated: bool,
 }
 
 impl Spec {
@@ -47,6 +50,7 @@ impl Spec {
             hooks: &[],
             stateful: false,
             passive: false,
+            evaluated: true,
         }
     }
 
@@ -77,6 +81,12 @@ impl Spec {
     /// Asking has no effect and drops no packet; of a target, it only records.
     pub const fn passive(mut self) -> Spec {
         self.passive = true;
+        self
+    }
+
+    /// It is only read and printed.
+    pub const fn not_evaluated(mut self) -> Spec {
+        self.evaluated = false;
         self
     }
 

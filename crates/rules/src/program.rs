@@ -112,6 +112,14 @@ impl Program {
         self.chains.get(id.0 as usize).map(|chain| (chain.table, chain.name.as_str()))
     }
 
+    /// The rules that cannot be evaluated and of which nothing is assumed.
+    pub fn not_evaluated(&self) -> impl Iterator<Item = RuleId> {
+        let open = |compiled: &Compiled| {
+            compiled.assume.is_none() && compiled.rule.not_evaluated().next().is_some()
+        };
+        self.rule_ids().filter(move |id| self.rules.get(id.0 as usize).is_some_and(open))
+    }
+
     fn rules_of(&self, chain: ChainId) -> Range<u32> {
         self.chains.get(chain.0 as usize).map_or(0..0, |chain| chain.rules.clone())
     }
@@ -286,9 +294,9 @@ impl Walker<'_, '_, '_> {
             Next::Return => Flow::Return,
             Next::Jump(to) => Flow::Enter { to, back: true },
             Next::Goto(to) => Flow::Enter { to, back: false },
-            Next::Target => match compiled.rule.target.as_ref().map(|t| t.eval(&mut self.scene)) {
-                Some(Effect::Decide(decision)) => Flow::End(decision),
-                _ => Flow::Next,
+            Next::Target => match eval::target(&compiled.rule, compiled.assume, &mut self.scene) {
+                Effect::Decide(decision) => Flow::End(decision),
+                Effect::Continue => Flow::Next,
             },
         }
     }

@@ -265,6 +265,13 @@ impl Rule {
         }
     }
 
+    /// The extensions of the rule that cannot be evaluated, by name.
+    pub fn not_evaluated(&self) -> impl Iterator<Item = &'static str> {
+        let matches = self.matches.iter().map(|found| found.kind().spec());
+        let target = self.target.iter().filter_map(|target| Some(target.kind()?.spec()));
+        matches.chain(target).filter(|spec| !spec.evaluated).map(|spec| spec.name)
+    }
+
     /// The text of the first `-m comment`.
     pub fn comment(&self) -> Option<&str> {
         self.matches.iter().find_map(|found| match found {

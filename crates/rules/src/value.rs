@@ -118,6 +118,12 @@ pub fn parse_port(text: &str, proto: Option<L4Proto>) -> Option<u16> {
 /// A mistake about a port in `word`.
 pub fn bad_port(word: &Word, text: &str) -> Diagnostic {
     let mistake = word.mistake(format!("{text:?} is not a port"));
+    if text.contains(',') {
+        return mistake.help("a list of ports needs -m multiport --dports (or --sports, --ports)");
+    }
+    if let Some((min, max)) = text.split_once('-').filter(|ends| parse_number(ends.0).is_some()) {
+        return mistake.help(format!("a range is written {min}:{max}"));
+    }
     match crate::suggest::closest(text, services::names()) {
         Some(name) if parse_number(text).is_none() => mistake
             .help(format!("a number from 0 to 65535 or a service name: did you mean {name}?")),

@@ -8,11 +8,15 @@
 #![allow(clippy::disallowed_methods, reason = "the rows are files, and the real tool is a program")]
 
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use common::{Row, rows};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::print;
 use kinwall_terms::{Family, Table};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -104,6 +108,27 @@ fn the_real_tool_prints_whole_files_as_we_do() {
         }
     }
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// How many random rule sets of each family are compared.
+const RANDOM_RULESETS: usize = 12;
+
+#[test]
+fn the_real_tool_prints_random_rule_sets_as_we_do() {
+    if !can_run() {
+        return;
+    }
+    let mut runner = TestRunner::deterministic();
+    for family in Family::ALL {
+        for _ in 0..RANDOM_RULESETS {
+            let file = random::ruleset(family).new_tree(&mut runner).unwrap().current();
+            let (real, ours) = (real(family, "filter", &file), ours(family, "filter", &file));
+            let (real, ours) = (real.expect(&file), ours.expect(&file));
+            let differing = real.lines().zip(ours.lines()).find(|(real, ours)| real != ours);
+            assert_eq!(differing, None, "{file}");
+            assert_eq!(real.lines().count(), ours.lines().count(), "{file}");
+        }
+    }
 }
 
 /// Files about the grammar around the rules.

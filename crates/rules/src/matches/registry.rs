@@ -7,7 +7,8 @@
 //! 2. Declare `pub const SPEC: Spec`: the name, one [`crate::option::Opt`] row an option in the
 //!    order `iptables-save` prints them, and where it may stand (`.only(family)`, `.needs(&[..])`,
 //!    `.tables(&[..])`, `.hooks(&[..])`, `.stateful()` when it remembers,
-//!    `.passive()` when `eval` changes nothing and never answers [`Answer::HotDrop`]).
+//!    `.not_evaluated()` when `eval` can never answer, `.passive()` when `eval` changes nothing
+//!    and never answers [`Answer::HotDrop`]).
 //! 3. Declare the options struct with public typed fields ([`crate::option::Test`] for what may
 //!    be negated): other crates read them to reason about rules.
 //! 4. `pub fn parse(args: &mut Args<'_>) -> Option<Self>`: read each option with

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Given, Spec, Test, flag, value, words};
 use crate::print::Line;
-use crate::value::{PortRange, choices, number, port_range};
+use crate::value::{PortRange, Range, choices, number, port_range};
 use kinwall_terms::L4Proto;
 use kinwall_wire::{Headers, L4};
 use std::fmt;
@@ -80,13 +80,16 @@ impl Tcp {
     pub fn parse(args: &mut Args<'_>) -> Option<Tcp> {
         let proto = Some(L4Proto::TCP);
         let syn = args.flag("syn").map(|invert| Test { invert, value: Flags::SYN });
-        let tcp = Tcp {
+        let mut tcp = Tcp {
             sport: narrow(args.read("sport", port_range(proto))),
             dport: narrow(args.read("dport", port_range(proto))),
             flags: flags(args).or(syn).filter(|test| test.invert || test.value != Flags::ANY),
             option: args.read("tcp-option", |word| number(1..=255)(word).map(|n| n as u8)),
         };
         needs_protocol(args, L4Proto::TCP, tcp.is_plain());
+        if tcp.is_plain() {
+            (tcp.sport, tcp.dport) = (upper(tcp.sport), upper(tcp.dport));
+        }
         Some(tcp)
     }
 
@@ -218,6 +221,16 @@ fn read_flags(given: &Given) -> Result<Flags, Diagnostic> {
 /// A test of ports that says something: not one that all ports pass.
 pub(crate) fn narrow(test: Option<Test<PortRange>>) -> Option<Test<PortRange>> {
     test.filter(|test| test.invert || (test.value.min, test.value.max) != (0, u16::MAX))
+}
+
+/// All but the ports up to one are the ports above it: so Linux's tool prints it.
+pub(crate) fn upper(test: Option<Test<PortRange>>) -> Option<Test<PortRange>> {
+    match test {
+        Some(Test { invert: true, value: Range { min: 0, max: max @ 1..=0xfffe } }) => {
+            Some(Test { invert: false, value: Range { min: max + 1, max: u16::MAX } })
+        }
+        test => test,
+    }
 }
 
 /// Whether ports that are there pass both tests.

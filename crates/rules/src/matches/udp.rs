@@ -3,7 +3,7 @@
 //! A fragment other than the first and a header that is cut short match nothing, not even
 //! negated tests; except that a match without tests drops a packet whose header is cut short.
 
-use super::tcp::{any_ports, narrow, needs_protocol, ports_hold};
+use super::tcp::{any_ports, narrow, needs_protocol, ports_hold, upper};
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
@@ -31,8 +31,8 @@ impl Udp {
     pub fn parse(args: &mut Args<'_>) -> Option<Udp> {
         let proto = Some(L4Proto::UDP);
         let udp = Udp {
-            sport: narrow(args.read("sport", port_range(proto))),
-            dport: narrow(args.read("dport", port_range(proto))),
+            sport: upper(narrow(args.read("sport", port_range(proto)))),
+            dport: upper(narrow(args.read("dport", port_range(proto)))),
         };
         needs_protocol(args, L4Proto::UDP, udp.is_plain());
         Some(udp)

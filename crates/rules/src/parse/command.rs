@@ -10,6 +10,8 @@ use kinwall_terms::{Hook, Table};
 pub(crate) struct Command {
     pub table: Table,
     pub action: Action,
+    /// The word that names the target, when it is a chain.
+    pub jump: Option<Word>,
 }
 
 /// What is done. Chains come with the word that names them; numbers count rules from 1.

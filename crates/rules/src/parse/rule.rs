@@ -47,6 +47,7 @@ pub(crate) struct Draft {
     rule: Rule,
     extensions: Vec<Extension>,
     jump: Option<Jump>,
+    jump_word: Option<Word>,
     sources: Vec<Test<Network>>,
     destinations: Vec<Test<Network>>,
     /// The options that were given, with their place: each may stand once.
@@ -67,6 +68,7 @@ impl Draft {
             rule,
             extensions: Vec::new(),
             jump: None,
+            jump_word: None,
             sources: Vec::new(),
             destinations: Vec::new(),
             seen: Vec::new(),
@@ -141,11 +143,9 @@ impl Draft {
         let matching =
             matches::registry::Kind::ALL.iter().map(|kind| kind.spec()).filter(|s| has(s));
         let with: Vec<String> = matching
-            .map(|spec| match spec.protocols {
-                [proto] if crate::protocols::display(*proto) == spec.name => {
-                    format!("-p {}", spec.name)
-                }
-                _ => format!("-m {}", spec.name),
+            .map(|spec| match crate::protocols::from_name(spec.name) {
+                Some(_) => format!("-p {}", spec.name),
+                None => format!("-m {}", spec.name),
             })
             .collect();
         let targets = targets::registry::Kind::ALL.iter().map(|kind| kind.spec());
@@ -211,6 +211,7 @@ impl Draft {
             (Global::Jump, Some(value)) => self.jump(value, span, mistakes),
             (Global::Goto, Some(value)) => {
                 self.jump = Some(Jump::Target(Target::Goto(value.text.as_str().into())));
+                self.jump_word = Some(value.clone());
             }
             (Global::Table, Some(value)) => self.table(value, word, setting, mistakes),
             (Global::Counters, Some(value)) => self.counters(value, more.first(), mistakes),
@@ -317,7 +318,10 @@ impl Draft {
                     mistakes.push(unknown_extension("target", value, true, family, names));
                     return self.poison();
                 }
-                None => Target::Jump(name.into()),
+                None => {
+                    self.jump_word = Some(value.clone());
+                    Target::Jump(name.into())
+                }
             },
         };
         self.jump = Some(Jump::Target(target));
@@ -360,8 +364,9 @@ impl Draft {
             return None;
         };
         self.check_company(global, &word, mistakes);
+        let jump = self.jump_word.take();
         let action = self.action(global, &word, named, mistakes)?;
-        Some(Command { table, action })
+        Some(Command { table, action, jump })
     }
 
     /// Reports options that do not go with the command.
