@@ -550,17 +550,16 @@ fn hash_sharing(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
 }
 
 fn hash_receiving(hasher: &Hasher, dst: IpAddr) -> u64 {
-    hasher.hash(&bits(dst).to_le_bytes())
+    let dst = bits(dst);
+    hasher.hash([(dst >> 64) as u64, dst as u64])
 }
 
-fn hash(hasher: &Hasher, tuple: &Tuple, zone: u16, src: u128, kind: u8) -> u64 {
-    let mut bytes = [0; 39];
-    bytes[..16].copy_from_slice(&bits(tuple.dst).to_le_bytes());
-    bytes[16..32].copy_from_slice(&src.to_le_bytes());
-    bytes[32..34].copy_from_slice(&tuple.dport.to_le_bytes());
-    bytes[34..36].copy_from_slice(&zone.to_le_bytes());
-    bytes[36] = tuple.proto.0;
-    bytes[37] = tuple.family().index() as u8;
-    bytes[38] = kind;
-    hasher.hash(&bytes)
+fn hash(hasher: &Hasher, tuple: &Tuple, zone: u16, src: u128, kind: u64) -> u64 {
+    let dst = bits(tuple.dst);
+    let rest = u64::from(tuple.dport) << 48
+        | u64::from(zone) << 32
+        | u64::from(tuple.proto.0) << 16
+        | (tuple.family().index() as u64) << 8
+        | kind;
+    hasher.hash([(dst >> 64) as u64, dst as u64, (src >> 64) as u64, src as u64, rest])
 }

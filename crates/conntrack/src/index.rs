@@ -1,15 +1,15 @@
 //! The index: from the hash of a tuple to the slot of its connection.
 //!
 //! ```text
-//! one bucket, 64 bytes, one cache line: eight entries
-//! one entry, 64 bits:  [ passed 8 | tag 24 | slot and direction, plus one 32 ]
+//! one bucket, 64 bytes, one cache line:  8 tags of 32 bits | 8 slots of 32 bits
+//! one tag                                [ passed 8 | tag 24 ]
+//! one slot                               slot and direction, plus one; 0 is empty
 //! ```
 //!
 //! Open addressing: an entry lives in the bucket its hash names, or in the next one with room.
 //! The tag is 24 other bits of the hash, so that a record is read only when it is almost surely
-//! the right one. `passed`, in the first entry's top byte, counts the entries that wanted to be
-//! in this bucket or before it and went further: where it is zero a search ends. Empty entries
-//! are zero.
+//! the right one. `passed`, above the first tag, counts the entries that wanted to be in this
+//! bucket or before it and went further: where it is zero a search ends.
 //!
 //! Growth: at 80 % the index doubles. The new one comes zeroed from the system and is touched
 //! only where it is used; each insertion carries one bucket over, and until that is done a
@@ -18,12 +18,12 @@
 use kinwall_terms::Direction;
 
 const ENTRIES: usize = 8;
+/// 32-bit words to a bucket.
+const WORDS: usize = 2 * ENTRIES;
 const BUCKETS_MIN: usize = 2;
-const PASSED_SHIFT: u32 = 56;
-const PASSED_MAX: u64 = 255;
-const TAG_SHIFT: u32 = 32;
-/// Tag and passed count.
-const TAG_MASK: u64 = 0x00ff_ffff << TAG_SHIFT;
+const TAG_MASK: u32 = 0x00ff_ffff;
+const PASSED_SHIFT: u32 = 24;
+const PASSED_MAX: u32 = 255;
 
 /// The index of one store.
 #[derive(Debug)]
@@ -53,12 +53,12 @@ impl Index {
         }
     }
 
-    /// Reads the bucket a search for `hash` begins in, so that it is in the cache, and returns
-    /// the first slot in it with the right tag.
+    /// The first slot with the right tag in the bucket that a search for `hash` begins in.
     #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> Option<u32> {
-        let (bucket, tag) = (self.current.bucket(self.current.home(hash)), tag(hash));
-        bucket.iter().find(|&&entry| entry & TAG_MASK == tag).map(|&entry| slot(entry).0)
+    pub(crate) fn locate(&self, hash: u64) -> Option<u32> {
+        let bucket = self.current.bucket(self.current.home(hash));
+        let place = places(bucket, tag(hash)).next()?;
+        Some(unpack(bucket[ENTRIES + place]).0)
     }
 
     /// Adds an entry. `hash_of` tells the hash of entries that have to move.
@@ -99,7 +99,7 @@ impl Index {
     /// Bytes of address space in use; what was never used takes no memory.
     pub(crate) fn memory_bytes(&self) -> usize {
         let old = self.old.as_ref().map_or(0, |(old, _)| old.len());
-        (self.current.len() + old) * ENTRIES * size_of::<u64>()
+        (self.current.len() + old) * WORDS * size_of::<u32>()
     }
 
     /// Moves one old bucket's entries into the current ones.
@@ -107,14 +107,15 @@ impl Index {
         let Some((old, next)) = &mut self.old else {
             return;
         };
-        for entry in old.bucket_mut(*next) {
-            if is_empty(*entry) {
-                continue;
-            }
-            let (slot, direction) = slot(*entry);
-            self.current.insert(hash_of(slot, direction), slot, direction);
+        let bucket = old.bucket_mut(*next);
+        for place in 0..ENTRIES {
+            let packed = std::mem::take(&mut bucket[ENTRIES + place]);
             // What passed this bucket stays counted: the search must go on to what is behind.
-            *entry &= PASSED_MAX << PASSED_SHIFT;
+            bucket[place] &= !TAG_MASK;
+            if packed != 0 {
+                let (slot, direction) = unpack(packed);
+                self.current.insert(hash_of(slot, direction), slot, direction);
+            }
         }
         *next += 1;
         if *next == old.len() {
@@ -126,7 +127,7 @@ impl Index {
 /// A power of two of buckets.
 #[derive(Debug)]
 struct Buckets {
-    words: Vec<u64>,
+    words: Vec<u32>,
     /// Where in `words` the first whole cache line begins.
     start: usize,
     mask: usize,
@@ -134,9 +135,9 @@ struct Buckets {
 
 impl Buckets {
     fn new(count: usize) -> Buckets {
-        let words = vec![0; count * ENTRIES + ENTRIES - 1];
-        let offset = words.as_ptr().align_offset(ENTRIES * size_of::<u64>());
-        let start = if offset < ENTRIES { offset } else { 0 };
+        let words = vec![0; count * WORDS + WORDS - 1];
+        let offset = words.as_ptr().align_offset(WORDS * size_of::<u32>());
+        let start = if offset < WORDS { offset } else { 0 };
         Buckets { words, start, mask: count - 1 }
     }
 
@@ -150,15 +151,15 @@ impl Buckets {
     }
 
     #[inline]
-    fn bucket(&self, at: usize) -> &[u64] {
-        let first = self.start + (at & self.mask) * ENTRIES;
-        &self.words[first..first + ENTRIES]
+    fn bucket(&self, at: usize) -> &[u32] {
+        let first = self.start + (at & self.mask) * WORDS;
+        &self.words[first..first + WORDS]
     }
 
     #[inline]
-    fn bucket_mut(&mut self, at: usize) -> &mut [u64] {
-        let first = self.start + (at & self.mask) * ENTRIES;
-        &mut self.words[first..first + ENTRIES]
+    fn bucket_mut(&mut self, at: usize) -> &mut [u32] {
+        let first = self.start + (at & self.mask) * WORDS;
+        &mut self.words[first..first + WORDS]
     }
 
     #[inline]
@@ -170,12 +171,10 @@ impl Buckets {
         let (home, tag) = (self.home(hash), tag(hash));
         for step in 0..=self.mask {
             let bucket = self.bucket(home + step);
-            for &entry in bucket {
-                if entry & TAG_MASK == tag {
-                    let (slot, direction) = slot(entry);
-                    if is_it(slot, direction) {
-                        return Some((slot, direction));
-                    }
+            for place in places(bucket, tag) {
+                let (slot, direction) = unpack(bucket[ENTRIES + place]);
+                if is_it(slot, direction) {
+                    return Some((slot, direction));
                 }
             }
             if bucket[0] >> PASSED_SHIFT == 0 {
@@ -188,11 +187,11 @@ impl Buckets {
     /// There is always room: the caller grows the index long before it is full.
     fn insert(&mut self, hash: u64, slot: u32, direction: Direction) {
         let home = self.home(hash);
-        let entry = tag(hash) | packed(slot, direction);
         for step in 0..=self.mask {
             let bucket = self.bucket_mut(home + step);
-            if let Some(empty) = bucket.iter_mut().find(|entry| is_empty(**entry)) {
-                *empty |= entry;
+            if let Some(place) = (0..ENTRIES).find(|place| bucket[ENTRIES + place] == 0) {
+                bucket[place] |= tag(hash);
+                bucket[ENTRIES + place] = pack(slot, direction);
                 return;
             }
             // A count that reached its maximum stays there: it can no longer be trusted.
@@ -204,12 +203,12 @@ impl Buckets {
 
     fn remove(&mut self, hash: u64, slot: u32, direction: Direction) -> bool {
         let home = self.home(hash);
-        let wanted = tag(hash) | packed(slot, direction);
-        let without_passed = !(PASSED_MAX << PASSED_SHIFT);
+        let wanted = pack(slot, direction);
         for step in 0..=self.mask {
             let bucket = self.bucket_mut(home + step);
-            if let Some(entry) = bucket.iter_mut().find(|e| **e & without_passed == wanted) {
-                *entry &= !without_passed;
+            if let Some(place) = (0..ENTRIES).find(|place| bucket[ENTRIES + place] == wanted) {
+                bucket[place] &= !TAG_MASK;
+                bucket[ENTRIES + place] = 0;
                 self.forget_passing(home, step);
                 return true;
             }
@@ -232,29 +231,41 @@ impl Buckets {
 
     fn around(&self, hash: u64, count: usize) -> impl Iterator<Item = (u32, Direction)> + '_ {
         let home = self.home(hash);
-        let entries = (0..count.min(self.len())).flat_map(move |step| self.bucket(home + step));
-        entries.filter(|entry| !is_empty(**entry)).map(|entry| slot(*entry))
+        let slots =
+            (0..count.min(self.len())).flat_map(move |step| &self.bucket(home + step)[ENTRIES..]);
+        slots.filter(|packed| **packed != 0).map(|packed| unpack(*packed))
     }
+}
+
+/// The places in a bucket that have this tag: one comparison of eight, no branches.
+#[inline]
+fn places(bucket: &[u32], tag: u32) -> impl Iterator<Item = usize> + use<> {
+    let tags: &[u32; ENTRIES] = bucket.first_chunk().unwrap_or(&[0; ENTRIES]);
+    let mut found = 0u32;
+    for (place, other) in tags.iter().enumerate() {
+        found |= u32::from(other & TAG_MASK == tag) << place;
+    }
+    std::iter::from_fn(move || {
+        let place = found.trailing_zeros() as usize;
+        found &= found.wrapping_sub(1);
+        (place < ENTRIES).then_some(place)
+    })
 }
 
 /// Never zero, so that no empty entry has it.
 #[inline]
-fn tag(hash: u64) -> u64 {
-    (hash >> 40 | 1) << TAG_SHIFT
+fn tag(hash: u64) -> u32 {
+    (hash >> 40) as u32 | 1
 }
 
-fn is_empty(entry: u64) -> bool {
-    entry as u32 == 0
-}
-
-/// Never zero in its lower half.
-fn packed(slot: u32, direction: Direction) -> u64 {
-    (u64::from(slot) << 1 | direction as u64) + 1
+/// Never zero.
+fn pack(slot: u32, direction: Direction) -> u32 {
+    (slot << 1 | direction as u32) + 1
 }
 
 #[inline]
-fn slot(entry: u64) -> (u32, Direction) {
-    let packed = (entry as u32).wrapping_sub(1);
+fn unpack(packed: u32) -> (u32, Direction) {
+    let packed = packed.wrapping_sub(1);
     let direction = if packed & 1 == 0 { Direction::Original } else { Direction::Reply };
     (packed >> 1, direction)
 }

@@ -13,22 +13,54 @@ use kinwall_terms::{Family, KernelVersion, L4Proto, Reason, Tuple};
 use kinwall_wire::gre::PROTOCOL_PPP;
 use kinwall_wire::reader::array_at;
 use kinwall_wire::{Gre, Headers, L4};
-use siphasher::sip::SipHasher13;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The hash, keyed once.
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) of whole 64-bit words, keyed once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hasher(SipHasher13);
+pub(crate) struct Hasher {
+    state: [u64; 4],
+}
 
 impl Hasher {
     pub(crate) fn new(seed: u128) -> Hasher {
-        Hasher(SipHasher13::new_with_key(&seed.to_le_bytes()))
+        let (k0, k1) = (seed as u64, (seed >> 64) as u64);
+        let state = [
+            k0 ^ 0x736f_6d65_7073_6575,
+            k1 ^ 0x646f_7261_6e64_6f6d,
+            k0 ^ 0x6c79_6765_6e65_7261,
+            k1 ^ 0x7465_6462_7974_6573,
+        ];
+        Hasher { state }
     }
 
     #[inline]
-    pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
-        self.0.hash(bytes)
+    pub(crate) fn hash<const N: usize>(&self, words: [u64; N]) -> u64 {
+        let mut state = self.state;
+        // The last word tells the length in bytes, in its top byte.
+        for word in words.into_iter().chain([(N as u64 * 8) << 56]) {
+            state[3] ^= word;
+            state = sip_round(state);
+            state[0] ^= word;
+        }
+        state[2] ^= 0xff;
+        let [a, b, c, d] = sip_round(sip_round(sip_round(state)));
+        a ^ b ^ c ^ d
     }
+}
+
+#[inline]
+fn sip_round([mut a, mut b, mut c, mut d]: [u64; 4]) -> [u64; 4] {
+    a = a.wrapping_add(b);
+    b = b.rotate_left(13) ^ a;
+    a = a.rotate_left(32);
+    c = c.wrapping_add(d);
+    d = d.rotate_left(16) ^ c;
+    a = a.wrapping_add(d);
+    d = d.rotate_left(21) ^ a;
+    c = c.wrapping_add(b);
+    b = b.rotate_left(17) ^ c;
+    c = c.rotate_left(32);
+    [a, b, c, d]
 }
 
 /// A tuple and its zone, as one store compares them.
@@ -39,6 +71,7 @@ pub(crate) trait Key: Copy + Default + PartialEq {
 }
 
 /// The part both families share: ports, protocol, zone.
+#[inline]
 fn low(tuple: &Tuple, zone: u16) -> u64 {
     u64::from(tuple.sport) << 48
         | u64::from(tuple.dport) << 32
@@ -61,10 +94,7 @@ pub(crate) struct Key4 {
 impl Key for Key4 {
     #[inline]
     fn hash(&self, hasher: &Hasher) -> u64 {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.addresses.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.low.to_le_bytes());
-        hasher.hash(&bytes)
+        hasher.hash([self.addresses, self.low])
     }
 
     fn tuple(&self) -> Tuple {
@@ -90,12 +120,7 @@ pub(crate) struct Key6 {
 impl Key for Key6 {
     #[inline]
     fn hash(&self, hasher: &Hasher) -> u64 {
-        let words = [self.src[0], self.src[1], self.dst[0], self.dst[1], self.low];
-        let mut bytes = [0; 40];
-        for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
-            chunk.copy_from_slice(&word.to_le_bytes());
-        }
-        hasher.hash(&bytes)
+        hasher.hash([self.src[0], self.src[1], self.dst[0], self.dst[1], self.low])
     }
 
     fn tuple(&self) -> Tuple {
@@ -107,6 +132,7 @@ impl Key for Key6 {
     }
 }
 
+#[inline]
 fn words6(address: Ipv6Addr) -> [u64; 2] {
     let bits = address.to_bits();
     [(bits >> 64) as u64, bits as u64]
@@ -124,6 +150,21 @@ pub(crate) enum AnyKey {
 }
 
 impl AnyKey {
+    #[inline]
+    pub(crate) fn hash(&self, hasher: &Hasher) -> u64 {
+        match self {
+            AnyKey::V4(key) => key.hash(hasher),
+            AnyKey::V6(key) => key.hash(hasher),
+        }
+    }
+
+    pub(crate) fn tuple(&self) -> Tuple {
+        match self {
+            AnyKey::V4(key) => key.tuple(),
+            AnyKey::V6(key) => key.tuple(),
+        }
+    }
+
     /// A tuple of mixed families (which no packet has) counts as IPv6, mapped.
     #[inline]
     pub(crate) fn new(tuple: &Tuple, zone: u16) -> AnyKey {
@@ -164,6 +205,7 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
 ///
 /// Why the packet has none, and is INVALID: its transport header cannot be located, it is GRE
 /// version 1 without PPP, or ICMP of the other family.
+#[inline]
 pub(crate) fn tuple(
     headers: &Headers,
     bytes: &[u8],
@@ -246,24 +288,33 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_is_siphash() {
+        for seed in [0, 7, u128::MAX] {
+            let reference = siphasher::sip::SipHasher13::new_with_key(&seed.to_le_bytes());
+            let words = [0x0123_4567_89ab_cdef, 42, u64::MAX];
+            let bytes: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
+            assert_eq!(Hasher::new(seed).hash(words), reference.hash(&bytes));
+            assert_eq!(Hasher::new(seed).hash([]), reference.hash(&[]));
+        }
+    }
+
+    #[test]
     fn keys_keep_tuple_and_zone() {
         let rows = [tuple("10.0.0.1", "192.0.2.255"), tuple("fd00::1", "2001:db8::ffff")];
         for expected in rows {
-            let (found, zone) = match AnyKey::new(&expected, 0xabcd) {
-                AnyKey::V4(key) => (key.tuple(), key.zone()),
-                AnyKey::V6(key) => (key.tuple(), key.zone()),
+            let key = AnyKey::new(&expected, 0xabcd);
+            let zone = match &key {
+                AnyKey::V4(key) => key.zone(),
+                AnyKey::V6(key) => key.zone(),
             };
-            assert_eq!((found, zone), (expected, 0xabcd));
+            assert_eq!((key.tuple(), zone), (expected, 0xabcd));
         }
     }
 
     #[test]
     fn every_part_counts_in_the_hash() {
         let hasher = Hasher::new(7);
-        let hash = |tuple: &Tuple, zone| match AnyKey::new(tuple, zone) {
-            AnyKey::V4(key) => key.hash(&hasher),
-            AnyKey::V6(key) => key.hash(&hasher),
-        };
+        let hash = |tuple: &Tuple, zone| AnyKey::new(tuple, zone).hash(&hasher);
         for base in [tuple("10.0.0.1", "10.0.0.2"), tuple("fd00::1", "fd00::2")] {
             let others = [
                 (base, 1),
@@ -278,7 +329,6 @@ mod tests {
                 assert_ne!(hash(&other, zone), hash(&base, 0), "{other} {zone}");
             }
             let key = AnyKey::new(&base, 0);
-            let AnyKey::V4(key) = key else { continue };
             assert_ne!(key.hash(&Hasher::new(8)), hash(&base, 0), "the seed counts");
         }
     }

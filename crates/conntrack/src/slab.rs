@@ -3,8 +3,9 @@
 
 use std::ops::{Index, IndexMut};
 
-/// Items to a chunk.
-const CHUNK_LENGTH: usize = 256;
+/// Items to a chunk: few enough to be made in passing, many enough that the list of chunks stays
+/// in the first-level cache.
+const CHUNK_LENGTH: usize = 1024;
 
 /// An array that grows by whole chunks.
 #[derive(Debug)]

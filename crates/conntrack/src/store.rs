@@ -270,11 +270,7 @@ impl Stores {
     #[inline]
     pub(crate) fn probe(&self, tuple: &Tuple, zone: u16) -> Probe {
         let key = AnyKey::new(tuple, zone);
-        let hash = match &key {
-            AnyKey::V4(key) => key.hash(&self.hasher),
-            AnyKey::V6(key) => key.hash(&self.hasher),
-        };
-        Probe { key, hash }
+        Probe { key, hash: key.hash(&self.hasher) }
     }
 
     /// The connection in the table that has the probe's tuple, and which of its two tuples that
@@ -291,12 +287,12 @@ impl Stores {
         }
     }
 
-    /// Brings what a search for `probe` will read into the cache.
+    /// The connection a search for `probe` would most likely find, by the index alone.
     #[inline]
-    pub(crate) fn touch(&self, probe: &Probe) -> Option<Slot> {
+    pub(crate) fn locate(&self, probe: &Probe) -> Option<Slot> {
         match &probe.key {
-            AnyKey::V4(_) => self.v4.index.touch(probe.hash).map(Slot::v4),
-            AnyKey::V6(_) => self.v6.index.touch(probe.hash).map(Slot::v6),
+            AnyKey::V4(_) => self.v4.index.locate(probe.hash).map(Slot::v4),
+            AnyKey::V6(_) => self.v6.index.locate(probe.hash).map(Slot::v6),
         }
     }
 
@@ -360,11 +356,7 @@ impl Stores {
     /// The probe for one of a connection's own tuples.
     pub(crate) fn probe_of(&self, slot: Slot, direction: Direction) -> Probe {
         let key = self.key(slot, direction);
-        let hash = match &key {
-            AnyKey::V4(key) => key.hash(&self.hasher),
-            AnyKey::V6(key) => key.hash(&self.hasher),
-        };
-        Probe { key, hash }
+        Probe { key, hash: key.hash(&self.hasher) }
     }
 
     /// Replaces the reply tuple of a connection that is not in the index; false, and nothing

@@ -80,7 +80,7 @@ impl PacketCt {
 /// A packet's tuple with its hash, for [`Conntrack::track_prepared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
-    tuple: Result<(Tuple, Probe), Reason>,
+    probe: Result<Probe, Reason>,
     candidate: Option<Slot>,
 }
 
@@ -113,17 +113,14 @@ impl<H> Conntrack<H> {
     pub fn prepare(&self, headers: &Headers, bytes: &[u8], zone: Zone) -> Prepared {
         let kernel = self.settings.kernel();
         let tuple = key::tuple(headers, bytes, &self.keymap, kernel);
-        let tuple = tuple.map(|tuple| {
-            let probe = self.stores.probe(&tuple, zone.id_for(Direction::Original));
-            (tuple, probe)
-        });
-        Prepared { tuple, candidate: None }
+        let zone = zone.id_for(Direction::Original);
+        Prepared { probe: tuple.map(|tuple| self.stores.probe(&tuple, zone)), candidate: None }
     }
 
     /// Reads the place in the index where the search for a prepared packet begins.
     #[inline]
     pub fn locate(&self, prepared: &mut Prepared) {
-        if let Ok((_, probe)) = &prepared.tuple {
+        if let Ok(probe) = &prepared.probe {
             prepared.candidate = self.stores.locate(probe);
         }
     }
@@ -154,17 +151,18 @@ impl<H> Conntrack<H> {
         {
             return self.decided(ct);
         }
-        let (tuple, probe) = match prepared.tuple {
-            Ok(prepared) => prepared,
-            Err(reason) => return self.decided(PacketCt::invalid(reason)),
+        let probe = match &prepared.probe {
+            Ok(probe) => probe,
+            Err(reason) => return self.decided(PacketCt::invalid(*reason)),
         };
-        match self.lookup(now, &probe, &tuple, template.zone) {
-            Some((slot, direction)) => match self.judge(slot, direction, &packet) {
-                Some(ct) => self.decided(ct),
-                // The old connection is gone: the packet opens a new one.
-                None => self.open(&packet, template, &tuple, &probe),
-            },
-            None => self.open(&packet, template, &tuple, &probe),
+        let judged = match self.lookup(now, probe, template.zone) {
+            Some((slot, direction)) => self.judge(slot, direction, &packet),
+            None => None,
+        };
+        match judged {
+            Some(ct) => self.decided(ct),
+            // There was no connection, or the packet has just ended it to open another.
+            None => self.open(&packet, template, probe),
         }
     }
 
@@ -208,19 +206,13 @@ impl<H> Conntrack<H> {
 
     /// The connection in the table; an expired one is removed and not found.
     #[inline]
-    fn lookup(
-        &mut self,
-        now: Time,
-        probe: &Probe,
-        tuple: &Tuple,
-        zone: Zone,
-    ) -> Option<(Slot, Direction)> {
+    fn lookup(&mut self, now: Time, probe: &Probe, zone: Zone) -> Option<(Slot, Direction)> {
         let [original, reply] = Direction::ALL.map(|direction| zone.id_for(direction));
         let found = if original == reply {
             self.stores.find(probe, None)
         } else {
             self.stores.find(probe, Some(Direction::Original)).or_else(|| {
-                let probe = self.stores.probe(tuple, reply);
+                let probe = self.stores.probe(&probe.key.tuple(), reply);
                 self.stores.find(&probe, Some(Direction::Reply))
             })
         };
@@ -311,14 +303,9 @@ impl<H> Conntrack<H> {
     }
 
     /// The first packet of a connection.
-    fn open(
-        &mut self,
-        packet: &Packet<'_>,
-        template: Template,
-        tuple: &Tuple,
-        probe: &Probe,
-    ) -> Tracked {
+    fn open(&mut self, packet: &Packet<'_>, template: Template, probe: &Probe) -> Tracked {
         let now = packet.now;
+        let tuple = probe.key.tuple();
         let Some(reply) = tuple.invert() else {
             return self.decided(PacketCt::invalid(Reason::NotInvertible));
         };
@@ -327,7 +314,7 @@ impl<H> Conntrack<H> {
             return Tracked::Drop(Reason::TableFull);
         }
         // Used up even if the tracker refuses the packet, as in Linux.
-        let announced = self.take_expectation(now, tuple, template.zone);
+        let announced = self.take_expectation(now, &tuple, template.zone);
         let policy = template.timeouts.filter(|id| usize::from(id.0) < self.policies.len());
         let timeouts = match policy {
             Some(PolicyId(policy)) => &self.policies[usize::from(policy)],

@@ -214,13 +214,14 @@ fn preparing_ahead_changes_nothing() {
     let bytes: Vec<Vec<u8>> = packets.iter().map(Packet::build).collect();
     let headers: Vec<_> =
         bytes.iter().map(|bytes| kinwall_wire::Headers::parse(bytes).expect("a packet")).collect();
-    let prepared: Vec<_> = headers
+    let mut prepared: Vec<_> = headers
         .iter()
         .zip(&bytes)
         .map(|(headers, bytes)| wall.ct.prepare(headers, bytes, wall.template.zone))
         .collect();
     let mut seen = Vec::new();
-    for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&prepared) {
+    for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&mut prepared) {
+        wall.ct.locate(prepared);
         wall.ct.touch(prepared);
         let tracked =
             wall.ct.track_prepared(wall.now, headers, bytes, true, wall.template, prepared);
