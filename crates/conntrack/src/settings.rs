@@ -1,6 +1,6 @@
 //! Every `net.netfilter.nf_conntrack_*` sysctl by its name, with Linux's defaults and ranges.
 //!
-//! The names stand in one list, [`ROWS`]; reading, writing, ranges and error messages come from
+//! The names stand in one list, `ROWS`; reading, writing, ranges and error messages come from
 //! it. Durations are whole seconds, sizes are bytes.
 
 use crate::proto::Tunables;

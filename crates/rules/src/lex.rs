@@ -3,7 +3,7 @@
 //! Words are split at blanks. Only the double quote groups; inside it a backslash takes the
 //! next character as it is; outside, backslash and single quote are ordinary. A closing quote
 //! ends the word, so `""` is an empty word. Shell quoting is another grammar: see
-//! [`crate::shell`].
+//! `shell`.
 
 use crate::diagnostic::{Diagnostic, Span};
 

@@ -1,8 +1,8 @@
 //! The iptables language, both ways, and what it means.
 //!
 //! Text becomes a [`ruleset::Ruleset`] ([`load`]), a rule set becomes text
-//! ([`print`]), and a rule set becomes a [`program::Program`] that takes packets through its
-//! chains. Extensions live in [`matches`] and [`targets`], one file and one registry row each.
+//! ([`mod@print`]), and a rule set becomes a [`program::Program`] that takes packets through its
+//! chains. Extensions live in [`mod@matches`] and [`targets`], one file and one registry row each.
 //!
 //! Nothing here does I/O or panics on any input. The connection table is out of sight: rules see
 //! the [`facts::Facts`] of a packet, change its [`facts::PacketState`], and remember in a
