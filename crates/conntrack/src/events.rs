@@ -135,6 +135,10 @@ impl Events {
         }
     }
 
+    pub(crate) fn has_some(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.queue.drain(..)
     }

@@ -148,6 +148,11 @@ impl<H> Conntrack<H> {
         self.events.on = on;
     }
 
+    /// Whether there are events to drain.
+    pub fn has_events(&self) -> bool {
+        self.events.has_some()
+    }
+
     /// Takes what happened since the last call, in order.
     pub fn drain_events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain()

@@ -151,6 +151,11 @@ impl Engine {
         self.conntrack.set_events(on);
     }
 
+    /// Whether [`Engine::events`] has something to tell.
+    pub fn has_events(&self) -> bool {
+        self.conntrack.has_events()
+    }
+
     /// What happened to connections and expectations since the last call, in order.
     pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.conntrack.drain_events()

@@ -100,6 +100,9 @@ impl Replay {
         packet: u64,
         mut take: impl FnMut(&Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        if !self.engine.has_events() {
+            return Ok(());
+        }
         let now = self.now();
         let events: Vec<Event> = self.engine.events().collect();
         for event in &events {

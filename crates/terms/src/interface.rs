@@ -7,6 +7,9 @@ use std::fmt;
 pub struct InterfaceName([u8; 16]);
 
 impl InterfaceName {
+    /// The loopback interface, `lo`.
+    pub const LOOPBACK: InterfaceName = InterfaceName(*b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+
     /// The longest name, in bytes.
     pub const LENGTH_MAX: usize = 15;
 

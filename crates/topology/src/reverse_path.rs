@@ -4,7 +4,6 @@
 
 use crate::Topology;
 use crate::fib::{Found, RouteKind};
-use crate::topology::LOOPBACK;
 use kinwall_terms::{InterfaceName, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,7 +28,7 @@ impl Topology {
         input: Option<InterfaceName>,
         options: RpfilterOptions,
     ) -> bool {
-        if input.is_some_and(|input| input.as_str() == LOOPBACK) {
+        if input.is_some_and(|input| input == InterfaceName::LOOPBACK) {
             return true;
         }
         match (src, dst) {
@@ -96,7 +95,7 @@ impl Topology {
         if conf.rp_filter == 0 {
             // Without the filter nothing but own addresses is looked for.
             let own = found.is_some_and(|found| found.kind() == RouteKind::Local);
-            let refused = own && !conf.accept_local && input.as_str() != LOOPBACK;
+            let refused = own && !conf.accept_local && input != InterfaceName::LOOPBACK;
             return if refused { Err(Reason::Martian) } else { Ok(()) };
         }
         let Some(found) = found else {
@@ -104,13 +103,13 @@ impl Topology {
         };
         match found.kind() {
             RouteKind::Unicast => {}
-            RouteKind::Local if conf.accept_local || input.as_str() == LOOPBACK => {}
+            RouteKind::Local if conf.accept_local || input == InterfaceName::LOOPBACK => {}
             RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast => {
                 return Err(Reason::Martian);
             }
             _ => return Err(Reason::ReversePath),
         }
-        let local_on_loopback = found.kind() == RouteKind::Local && input.as_str() == LOOPBACK;
+        let local_on_loopback = found.kind() == RouteKind::Local && input == InterfaceName::LOOPBACK;
         if local_on_loopback || self.is_on(found, Some(input)) {
             return Ok(());
         }

@@ -3,7 +3,6 @@
 
 use crate::Topology;
 use crate::fib::RouteKind;
-use crate::topology::LOOPBACK;
 use kinwall_terms::{Family, InterfaceName, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -57,7 +56,7 @@ impl Topology {
     pub fn route_output(&self, dst: IpAddr) -> Result<Option<InterfaceName>, Reason> {
         let route = self.route(dst);
         match route.kind {
-            RouteKind::Local => Ok(InterfaceName::new(LOOPBACK)),
+            RouteKind::Local => Ok(Some(InterfaceName::LOOPBACK)),
             RouteKind::Unicast | RouteKind::Broadcast | RouteKind::Anycast => Ok(route.out),
             // Groups have no route of their own; they leave by the default one.
             RouteKind::Multicast => Ok(self.lookup(dst).and_then(|found| found.route().out)),
@@ -75,7 +74,7 @@ impl Topology {
             return Err(Reason::Martian);
         }
         let localnet =
-            input.is_none_or(|input| input.as_str() == LOOPBACK || self.conf(input).route_localnet);
+            input.is_none_or(|input| input == InterfaceName::LOOPBACK || self.conf(input).route_localnet);
         if dst.is_multicast() {
             return self.group_input_v4(src, dst, input, localnet);
         }
@@ -203,5 +202,5 @@ fn is_on(found: crate::fib::Found<'_>, input: Option<InterfaceName>) -> bool {
 }
 
 fn is_loopback(input: Option<InterfaceName>) -> bool {
-    input.is_some_and(|input| input.as_str() == LOOPBACK)
+    input.is_some_and(|input| input == InterfaceName::LOOPBACK)
 }

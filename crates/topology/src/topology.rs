@@ -111,7 +111,7 @@ impl Topology {
                 Some(known) if conf.key == "rp_filter" && conf.family == Family::Ipv4 => {
                     known.rp_filter = None;
                 }
-                None if who != LOOPBACK && !empty => {
+                None if who != InterfaceName::LOOPBACK.as_str() && !empty => {
                     return Err(SettingError::Interface(name.to_owned()));
                 }
                 _ => {}
@@ -209,9 +209,6 @@ impl Topology {
     }
 }
 
-/// The name of the loopback interface.
-pub(crate) const LOOPBACK: &str = "lo";
-
 /// Everything the tables hold. Of equal prefixes the first wins; `check` has refused those
 /// that lead to different places.
 fn entries(parts: &Parts) -> Vec<Entry> {
@@ -223,7 +220,7 @@ fn entries(parts: &Parts) -> Vec<Entry> {
             interfaces: interface.into_iter().collect(),
         });
     };
-    let loopback = InterfaceName::new(LOOPBACK);
+    let loopback = Some(InterfaceName::LOOPBACK);
     add(v4_net([127, 0, 0, 0], 8), RouteKind::Local, loopback);
     add(v4_net([127, 255, 255, 255], 32), RouteKind::Broadcast, loopback);
     add(IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST)), RouteKind::Local, loopback);
