@@ -259,7 +259,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(steps in prop::collection::vec((0u8..3, 0u32..64, 0u64..1 << 44), 1..200)) {
+        fn nothing_is_lost(
+            steps in prop::collection::vec((0u8..3, 0u32..64, 0u64..1 << 44), 1..200),
+        ) {
             let mut wheel = Wheel::new();
             let mut now = START;
             let mut waiting = std::collections::HashMap::new();

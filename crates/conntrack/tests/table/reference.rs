@@ -530,7 +530,11 @@ fn pick<T>(all: &mut [T], which: usize) -> Option<&mut T> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn agrees_with_the_naive_table(steps in steps()) {
