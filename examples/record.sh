@@ -192,7 +192,7 @@ capture() {
     pids+=($!)
     parts+=("$device=$SCRATCH/$device.pcap")
     for try in $(seq 100); do
-      grep -q listening "$SCRATCH/$device.log" && break
+      grep -qs listening "$SCRATCH/$device.log" && break
       sleep 0.05
     done
   done
