@@ -6,12 +6,12 @@ use crate::path::{Passage, Stop};
 use crate::settings::{SettingError, Settings};
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
-use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt};
+use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared};
 use kinwall_helpers::{Effects, Instances};
 use kinwall_rules::facts::PacketState;
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
-use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict};
+use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::Headers;
 
@@ -33,7 +33,12 @@ pub struct Engine {
     /// What the helper under way wants; kept for its memory.
     pub(crate) effects: Effects,
     next_deadline: Time,
+    /// Packets to come; kept for its memory.
+    foreseen: Vec<Prepared>,
 }
+
+/// Packets looked at in advance, at most.
+const FORESEEN_MAX: usize = 64;
 
 /// Expired connections and expectations looked at per packet, at most.
 const EXPIRE_PER_PACKET: usize = 64;
@@ -62,6 +67,7 @@ impl Engine {
             defragmenter,
             effects: Effects::new(),
             next_deadline: Time(0),
+            foreseen: Vec::new(),
         }
     }
 
@@ -130,6 +136,23 @@ impl Engine {
             Ingress::Local { .. } => self.sent(&mut passage),
         };
         self.conclude(&passage, end.err())
+    }
+
+    /// Brings near what the tables know of packets that come soon (each from its network header
+    /// on): the memory they need is asked for at once instead of one piece after the other.
+    /// Nothing changes, and no answer depends on it.
+    pub fn foresee<'p>(&mut self, packets: impl Iterator<Item = &'p [u8]>) {
+        self.foreseen.clear();
+        for bytes in packets.take(FORESEEN_MAX) {
+            if let Ok(headers) = Headers::parse(bytes) {
+                self.foreseen.push(self.conntrack.prepare(&headers, bytes, Zone::default()));
+            }
+        }
+        for prepared in &mut self.foreseen {
+            self.conntrack.locate(prepared);
+        }
+        let known = self.foreseen.iter().filter(|prepared| self.conntrack.touch(prepared)).count();
+        std::hint::black_box(known);
     }
 
     /// Removes what has expired, at most `budget` entries of each table; false when more is due.

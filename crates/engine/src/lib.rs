@@ -21,3 +21,8 @@ pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};
 pub use settings::{SettingError, Settings};
 pub use trace::{AssignedBy, Expecting, Step, Trace};
+
+// What answers, events and rules are told in: who imports the engine needs no other crate.
+pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
+pub use kinwall_conntrack::{ConnectionEnd, Event, ExpectationView, HelperId, View};
+pub use kinwall_rules::eval::{RuleId, RuleRef};

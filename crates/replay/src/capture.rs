@@ -176,6 +176,15 @@ impl Reader {
         Some((record, bytes))
     }
 
+    /// Packets behind the current one, as far as they were read ahead, and their link type: of
+    /// a pcap, whose packets all have the same.
+    pub(crate) fn upcoming(&self) -> Option<(LinkType, impl Iterator<Item = &[u8]>)> {
+        let Format::Pcap(format) = &self.format else { return None };
+        let done = self.current.as_ref().map_or(0, |record| record.length);
+        let ahead = self.window.ahead().get(done..)?;
+        Some((self.interfaces.first()?.link_type?, format.upcoming(ahead)))
+    }
+
     /// The interface of a packet.
     #[inline]
     pub(crate) fn described(&self, record: &Record) -> Option<&Described> {

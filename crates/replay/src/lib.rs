@@ -12,6 +12,6 @@ mod write;
 
 pub use capture::{Damage, DamageKind, Described, PACKET_BYTES_MAX};
 pub use record::Names;
-pub use replay::{Change, Clock, Replay};
+pub use replay::{Change, Clock, LOOK_AHEAD, Replay};
 pub use source::{Frame, Input, OpenError, OpenErrorKind, Progress, Source};
 pub use write::{WriteError, Writer};

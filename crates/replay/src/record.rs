@@ -6,9 +6,7 @@ use crate::output::{
 };
 use crate::replay::{Replay, tuple};
 use crate::source::Frame;
-use kinwall_conntrack::{Event, ExpectationView, HelperId, View};
-use kinwall_engine::Outcome;
-use kinwall_rules::eval::RuleRef;
+use kinwall_engine::{Event, ExpectationView, HelperId, Outcome, RuleRef, View};
 use kinwall_terms::{Time, Verdict};
 use kinwall_wire::link;
 

@@ -2,10 +2,9 @@
 
 use crate::arrival::{Arrival, Arrivals};
 use crate::output::Skipped;
-use crate::source::Frame;
+use crate::source::{Frame, Source};
 use crate::tally::Tally;
-use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
-use kinwall_engine::{Engine, Ingress, Outcome, Packet, SettingError, Trace};
+use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
 use kinwall_wire::link::{self, PacketType};
@@ -34,6 +33,9 @@ pub struct Change {
     /// To what.
     pub value: String,
 }
+
+/// Packets that [`Replay::look_ahead`] looks at.
+pub const LOOK_AHEAD: u64 = 32;
 
 /// An engine that is fed from captures.
 pub struct Replay {
@@ -122,6 +124,17 @@ impl Replay {
         };
         self.tally.outcome(&outcome);
         Ok(Some(outcome))
+    }
+
+    /// Brings what the tables know of the next packets of `source` near, all at once: call it
+    /// every [`LOOK_AHEAD`] packets. Answers do not depend on it, only time does.
+    pub fn look_ahead(&mut self, source: &Source) {
+        let Some((link_type, upcoming)) = source.upcoming() else { return };
+        let networks = upcoming.take(LOOK_AHEAD as usize).filter_map(|bytes| {
+            let link = link::strip(link_type, bytes).ok()?;
+            link.is_ip().then(|| link.network(bytes))
+        });
+        self.engine.foresee(networks);
     }
 
     fn strip<'a>(&mut self, frame: &Frame<'a>) -> Option<(LinkFacts, &'a [u8])> {

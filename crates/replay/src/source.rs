@@ -177,6 +177,15 @@ impl Source {
         from.frame(number, capture)
     }
 
+    /// The packets that come next, as far as they are at hand without reading: those of a single
+    /// pcap. Where there are several captures, or pcapng, none.
+    pub(crate) fn upcoming(&self) -> Option<(LinkType, impl Iterator<Item = &[u8]>)> {
+        match self.captures.as_slice() {
+            [only] => only.reader.upcoming(),
+            _ => None,
+        }
+    }
+
     /// Moves the capture that gave the last packet on, and finds the one to give the next.
     fn earliest(&mut self) -> Option<usize> {
         if self.number > 0 {

@@ -4,9 +4,7 @@ use crate::output::{ConnectionCounts, Counted, ExpectationCounts, RuleCount, Ski
 use crate::output::{Instant, RuleName};
 use crate::replay::Replay;
 use crate::source::Frame;
-use kinwall_conntrack::ConnectionEnd;
-use kinwall_engine::{Engine, Outcome};
-use kinwall_rules::eval::RuleId;
+use kinwall_engine::{ConnectionEnd, Engine, Outcome, RuleId};
 use kinwall_terms::{CtState, Family, Reason, Time, Verdict};
 
 /// The counters of a replay.

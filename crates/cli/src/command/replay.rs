@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Outcome, Trace};
 use kinwall_replay::output::{JsonLines, Output, Record, Style, Text};
-use kinwall_replay::{Change, Clock, Frame, Input, Replay, Source, Writer};
+use kinwall_replay::{Change, Clock, Frame, Input, LOOK_AHEAD, Replay, Source, Writer};
 use kinwall_rules::targets::Target;
 use kinwall_terms::{Family, InterfaceName, Reason, Table, Verdict};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -168,6 +168,9 @@ impl Session<'_> {
                 && let Some(bar) = progress
             {
                 bar.set_position(source.progress().read);
+            }
+            if count.is_multiple_of(LOOK_AHEAD) {
+                self.replay.look_ahead(source);
             }
             count += 1;
             let Some(frame) = source.next() else { break };

@@ -104,6 +104,21 @@ impl Pcap {
     }
 }
 
+impl Pcap {
+    /// The packets that are whole in `bytes`, which begin at a record: for a look at them before
+    /// their turn comes. What is wrong with a record ends them, and is told in its turn.
+    pub(crate) fn upcoming<'a>(&self, mut bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let (big_endian, head) = (self.big_endian, self.record_header);
+        std::iter::from_fn(move || {
+            let captured = word(big_endian, *bytes.get(8..)?.first_chunk()?);
+            let length = head.checked_add(captured as usize)?;
+            let packet = bytes.get(head..length)?;
+            bytes = bytes.get(length..)?;
+            Some(packet)
+        })
+    }
+}
+
 #[cold]
 fn failed(window: &Window, error: std::io::Error) -> Fault {
     Fault::new(window.offset(), DamageKind::Read(error.to_string()))

@@ -269,11 +269,10 @@ impl Pcapng {
             return Err((fault(DamageKind::CutPacket { wanted, found }), true));
         }
         let (length, skip) = (wanted, length as usize - wanted);
-        if let Some(&[a, b, c, d]) = bytes.get(length - 4..length).and_then(<[u8]>::first_chunk)
-            && skip == 0
-            && self.word([a, b, c, d]) as usize != length
+        if skip == 0
+            && let Some(last) = self.last_length(bytes, length)
         {
-            let (first, last) = (length as u32, self.word([a, b, c, d]));
+            let first = length as u32;
             return Err((fault(DamageKind::BlockLengths { first, last }), true));
         }
         let time = ticks.map_or(self.last, |ticks| clock.time(ticks));
@@ -288,6 +287,12 @@ impl Pcapng {
             length,
             skip: skip as u64,
         }))
+    }
+
+    /// The length at the end of a block, if it is not the one at its beginning.
+    fn last_length(&self, bytes: &[u8], length: usize) -> Option<u32> {
+        let end: &[u8; 4] = bytes.get(length - 4..length)?.first_chunk()?;
+        Some(self.word(*end)).filter(|last| *last as usize != length)
     }
 
     /// Interface, timestamp, captured length and original length of a packet block, from what

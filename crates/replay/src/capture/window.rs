@@ -9,10 +9,16 @@ pub(crate) const LOOK_AHEAD_BYTES_MAX: usize = 256 * 1024 + 64;
 /// end of a piece does not count, small enough to stay in a core's own cache.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// A stream with look-ahead. Memory is fixed; nothing is allocated after construction.
+/// Bytes of memory to begin with: many captures are small.
+const FIRST_BYTES: usize = 8 * 1024;
+
+/// Bytes of memory at most.
+const MEMORY_BYTES_MAX: usize = LOOK_AHEAD_BYTES_MAX + PIECE_BYTES;
+
+/// A stream with look-ahead. Its memory grows with what the stream gives, up to a limit.
 pub(crate) struct Window {
     stream: Box<dyn Read>,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     /// `bytes[start..end]` is read and not yet consumed.
     start: usize,
     end: usize,
@@ -22,8 +28,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(stream: Box<dyn Read>) -> Window {
-        let bytes = vec![0; LOOK_AHEAD_BYTES_MAX + PIECE_BYTES].into_boxed_slice();
-        Window { stream, bytes, start: 0, end: 0, base: 0 }
+        Window { stream, bytes: vec![0; FIRST_BYTES], start: 0, end: 0, base: 0 }
     }
 
     /// Offset in the stream of the first byte that is not consumed.
@@ -79,12 +84,23 @@ impl Window {
             let Some(free) = self.bytes.get_mut(self.end..) else { break };
             match self.stream.read(free) {
                 Ok(0) => break,
-                Ok(read) => self.end = (self.end + read).min(self.bytes.len()),
+                Ok(read) => {
+                    self.end = (self.end + read).min(self.bytes.len());
+                    if self.end == self.bytes.len() {
+                        self.grow();
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// A stream that fills what there is has more.
+    fn grow(&mut self) {
+        let length = (self.bytes.len() * 2).min(MEMORY_BYTES_MAX);
+        self.bytes.resize(length, 0);
     }
 }
 
