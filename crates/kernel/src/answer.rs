@@ -147,18 +147,26 @@ impl Gathering {
     /// buffer of another fragment, and what leaves by the loopback interface comes in again.
     fn goes_on(&self, stage: Option<Stage>, trace: &Trace<'_>, subject: &Subject<'_>) -> bool {
         match stage {
-            Some(Stage { hook, point: Point::Whole }) => subject.hook == hook,
+            Some(Stage { hook, point: Point::Whole }) => {
+                self.last_seen == Some(Stage { hook, point: Point::First })
+            }
             Some(Stage { hook: Hook::Prerouting, point: Point::First }) => {
                 self.last_seen == Some(Stage { hook: Hook::Postrouting, point: Point::Confirmed })
+                    && self.out_index == Some(LOOPBACK_INDEX)
                     && subject.is_described_by(trace)
             }
             _ => false,
         }
     }
 
-    /// The first message of a base chain describes the packet and its connection.
+    /// The first message of a base chain describes the packet and its connection. Before the
+    /// tracking, the connection is at most the template of a CT rule.
     fn connection_facts(&mut self, trace: &Trace<'_>, stage: Option<Stage>) {
-        if let Some(facts) = trace.connection {
+        let tracked = self.last_seen.is_some_and(|stage| {
+            !matches!(stage.point, Point::First | Point::Whole)
+                || !matches!(stage.hook, Hook::Prerouting | Hook::Output)
+        });
+        if tracked && let Some(facts) = trace.connection {
             self.direction = facts.direction.or(self.direction);
             self.connection = facts.id.or(self.connection);
             if facts.id.is_some() {
@@ -246,6 +254,9 @@ impl Gathering {
         })
     }
 }
+
+/// The loopback interface is always the first.
+const LOOPBACK_INDEX: u32 = 1;
 
 impl Subject<'_> {
     /// Whether the trace is about a packet with the same addresses. What the gateway sends by

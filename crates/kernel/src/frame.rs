@@ -2,36 +2,49 @@
 
 use crate::layout::Layout;
 use ipnet::IpNet;
+use kinwall_wire::LinkFacts;
+use kinwall_wire::link::PacketType;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest frame a TAP link passes, in bytes.
 pub(crate) const BYTES_MAX: usize = HEADER_BYTES + 65535;
 
 const HEADER_BYTES: usize = 14;
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
-const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Link-layer address of everybody who is not the gateway.
 const PEER_MAC: [u8; 6] = [0x02, 0x6b, 0x77, 0xff, 0x00, 0x01];
 
-/// Fills `frame` with a frame that carries `packet` to the gateway's link address `mac`, or to
-/// the group or broadcast address that belongs to the packet's destination.
-pub(crate) fn build(frame: &mut Vec<u8>, packet: &[u8], mac: [u8; 6], layout: &Layout) {
-    let to = match destination(packet) {
-        Some(IpAddr::V4(to)) if is_broadcast(to, layout) => [0xff; 6],
+/// The link layer's part of a packet to the gateway's link address `mac`, or to the group or
+/// broadcast address that belongs to the packet's destination.
+pub(crate) fn link_facts(packet: &[u8], mac: [u8; 6], layout: &Layout) -> LinkFacts {
+    let (to, packet_type) = match destination(packet) {
+        Some(IpAddr::V4(to)) if is_broadcast(to, layout) => ([0xff; 6], PacketType::Broadcast),
         Some(IpAddr::V4(to)) if to.is_multicast() => {
             let [_, b, c, d] = to.octets();
-            [0x01, 0x00, 0x5e, b & 0x7f, c, d]
+            ([0x01, 0x00, 0x5e, b & 0x7f, c, d], PacketType::Multicast)
         }
         Some(IpAddr::V6(to)) if to.is_multicast() => {
             let [.., a, b, c, d] = to.octets();
-            [0x33, 0x33, a, b, c, d]
+            ([0x33, 0x33, a, b, c, d], PacketType::Multicast)
         }
-        _ => mac,
+        _ => (mac, PacketType::Host),
     };
+    LinkFacts {
+        src_mac: Some(PEER_MAC),
+        dst_mac: Some(to),
+        packet_type,
+        ethertype: if version(packet) == 6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 },
+        ..LinkFacts::default()
+    }
+}
+
+/// Fills `frame` with a frame that carries `packet`.
+pub(crate) fn build(frame: &mut Vec<u8>, packet: &[u8], link: &LinkFacts) {
     frame.clear();
-    frame.extend(to);
-    frame.extend(PEER_MAC);
-    frame.extend(if version(packet) == 6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 });
+    frame.extend(link.dst_mac.unwrap_or_default());
+    frame.extend(link.src_mac.unwrap_or_default());
+    frame.extend(link.ethertype.to_be_bytes());
     frame.extend_from_slice(packet);
 }
 
@@ -39,7 +52,7 @@ pub(crate) fn build(frame: &mut Vec<u8>, packet: &[u8], mac: [u8; 6], layout: &L
 /// of group memberships and router solicitations that the kernel sends by itself.
 pub(crate) fn packet(frame: &[u8]) -> Option<&[u8]> {
     let (header, packet) = frame.split_at_checked(HEADER_BYTES)?;
-    let ethertype = header.get(12..)?;
+    let ethertype = u16::from_be_bytes(*header.last_chunk()?);
     let ip = ethertype == ETHERTYPE_IPV4 || ethertype == ETHERTYPE_IPV6;
     (ip && !is_chatter(packet)).then_some(packet)
 }

@@ -18,6 +18,7 @@ use crate::probe;
 use crate::rulebook::Rulebook;
 use kinwall_terms::{Family, Hook, InterfaceName, Table};
 use kinwall_topology::Topology;
+use kinwall_wire::LinkFacts;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
@@ -226,17 +227,19 @@ impl Gateway {
     }
 
     fn inject(&mut self, name: InterfaceName, packet: &[u8]) -> Result<(), KernelError> {
-        let port = self
-            .ports
-            .iter()
-            .find(|port| port.name == name && port.wire.is_some())
-            .ok_or_else(|| KernelError::UnknownInterface(name.to_string()))?;
-        frame::build(&mut self.frame, packet, port.mac, &self.layout);
-        match &port.wire {
-            Some(wire) => wire.send(&self.frame).map_err(KernelError::io("writing a frame"))?,
-            None => 0,
-        };
+        let link = self.link_facts(name, packet)?;
+        frame::build(&mut self.frame, packet, &link);
+        let wire = self.ports.iter().find(|port| port.name == name).and_then(|p| p.wire.as_ref());
+        let wire = wire.ok_or_else(|| KernelError::UnknownInterface(name.to_string()))?;
+        wire.send(&self.frame).map_err(KernelError::io("writing a frame"))?;
         Ok(())
+    }
+
+    /// What the link layer says of `packet` when [`Gateway::send`] lets it arrive at `name`.
+    pub fn link_facts(&self, name: InterfaceName, packet: &[u8]) -> Result<LinkFacts, KernelError> {
+        let port = self.ports.iter().find(|port| port.name == name);
+        let port = port.ok_or_else(|| KernelError::UnknownInterface(name.to_string()))?;
+        Ok(frame::link_facts(packet, port.mac, &self.layout))
     }
 
     fn send_locally(&self, packet: &[u8]) -> Result<(), KernelError> {

@@ -27,6 +27,7 @@ mod netlink;
 mod observed;
 mod probe;
 mod rulebook;
+pub mod tier;
 
 pub use agreement::{Agreement, Case, Disagreement};
 pub use answer::{Answer, Decision};

@@ -25,10 +25,11 @@ impl ModuleOptions {
         let lock = File::open(LOCK_FILE).map_err(|e| {
             KernelError::Unsupported(format!("connection tracking is not there ({LOCK_FILE}: {e})"))
         })?;
-        let plain = options.iter().all(|option| option.is_default());
+        let options = complete(options);
+        let plain = options.iter().all(|option| option.is_set());
         acquire(&lock, !plain)?;
         let mut set = ModuleOptions { before: Vec::new(), _lock: lock };
-        for option in options {
+        for option in &options {
             set.one(option)?;
         }
         Ok(set)
@@ -65,9 +66,37 @@ impl ModuleOption {
         PathBuf::from(format!("/sys/module/{}/parameters/{}", self.module, self.option))
     }
 
-    fn is_default(&self) -> bool {
+    fn is_set(&self) -> bool {
         fs::read_to_string(self.path()).is_ok_and(|now| same(now.trim(), &self.value))
     }
+}
+
+/// The options that can be changed while the machine runs, and their defaults.
+const DEFAULTS: [(&str, &str, &str); 8] = [
+    ("nf_conntrack_amanda", "master_timeout", "300"),
+    ("nf_conntrack_ftp", "loose", "0"),
+    ("nf_conntrack_h323", "callforward_filter", "1"),
+    ("nf_conntrack_h323", "default_rrq_ttl", "300"),
+    ("nf_conntrack_h323", "gkrouted_only", "1"),
+    ("nf_conntrack_sip", "sip_direct_media", "1"),
+    ("nf_conntrack_sip", "sip_direct_signalling", "1"),
+    ("nf_conntrack_sip", "sip_timeout", "3600"),
+];
+
+/// `options`, and the default of every option that is not among them: somebody may have
+/// changed it.
+fn complete(options: &[ModuleOption]) -> Vec<ModuleOption> {
+    let mut all = options.to_vec();
+    for (module, option, value) in DEFAULTS {
+        let named = |o: &ModuleOption| o.module == module && o.option == option;
+        let [module, option, value] = [module, option, value].map(str::to_string);
+        let missing = ModuleOption { module, option, value };
+        // A helper that this kernel does not have needs no option.
+        if !all.iter().any(named) && missing.path().exists() {
+            all.push(missing);
+        }
+    }
+    all
 }
 
 /// Compares values as the kernel prints them (`Y`, `N`, lists padded with zeroes) with values

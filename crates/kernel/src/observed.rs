@@ -22,7 +22,7 @@ pub struct Observed {
     pub status: Option<Status>,
     /// What `-m helper` matches.
     pub helper: Option<String>,
-    /// What dropped or rejected it: `table chain rule-number`, or `table chain policy`.
+    /// What dropped or rejected it: `table chain rule-number`, or `policy`.
     pub decided_by: Option<String>,
     /// The packet mark at its end.
     pub mark: Option<u32>,
@@ -164,23 +164,41 @@ impl Observed {
         let dropped = !matches!(self.verdict, Verdict::Accept | Verdict::Consume);
         let same = !dropped || self.decided_by == ours.decided_by;
         field("decided_by", same, shown(&self.decided_by), shown(&ours.decided_by));
-        list_difference("connections", &self.connections, &ours.connections, &mut found);
-        list_difference("expectations", &self.expectations, &ours.expectations, &mut found);
+        list_difference("connections", &self.connections, &ours.connections, &mut found, |a, b| {
+            let late = late(a.1.timeout_s, b.1.timeout_s);
+            (a.0, ObservedConnection { timeout_s: late, ..a.1 }) == *b
+        });
+        list_difference(
+            "expectations",
+            &self.expectations,
+            &ours.expectations,
+            &mut found,
+            |a, b| {
+                let late = late(a.1.timeout_s, b.1.timeout_s);
+                (a.0, ObservedExpectation { timeout_s: late, ..a.1.clone() }) == *b
+            },
+        );
         found
     }
 }
 
+/// The kernel's timeout, or that of ours if the kernel's clock was read one tick late.
+fn late(kernel: Option<u32>, ours: Option<u32>) -> Option<u32> {
+    if kernel.zip(ours).is_some_and(|(kernel, ours)| kernel + 1 == ours) { ours } else { kernel }
+}
+
 /// Compares two lists without regard to order.
-fn list_difference<T: Clone + PartialEq + fmt::Debug>(
+fn list_difference<T: Clone + fmt::Debug>(
     field: &'static str,
     kernel: &[T],
     ours: &[T],
     found: &mut Vec<Difference>,
+    same: impl Fn(&T, &T) -> bool,
 ) {
     let mut only_ours = ours.to_vec();
     let mut only_kernel = Vec::new();
     for item in kernel {
-        match only_ours.iter().position(|other| other == item) {
+        match only_ours.iter().position(|other| same(item, other)) {
             Some(at) => {
                 only_ours.remove(at);
             }
@@ -203,7 +221,7 @@ impl fmt::Display for Decision {
             Decision::Rule(place) => {
                 write!(f, "{} {} {}", place.table, place.chain, place.number)
             }
-            Decision::Policy { table, chain, .. } => write!(f, "{table} {chain} policy"),
+            Decision::Policy { .. } => f.write_str("policy"),
         }
     }
 }

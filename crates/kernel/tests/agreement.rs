@@ -1,0 +1,117 @@
+//! The kernel tier: the same packets and rules through the real kernel and through kinwall.
+
+#[path = "agreement/both.rs"]
+mod both;
+#[path = "agreement/ours.rs"]
+mod ours;
+#[path = "agreement/smaller.rs"]
+mod smaller;
+
+use both::{Both, Refusal};
+use kinwall_kernel::{Agreement, Case, Disagreement, Ingress, tier};
+use kinwall_sim::{Random, World, rules, traffic};
+use kinwall_terms::Family;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Sessions in one generated case.
+const SESSIONS: usize = 30;
+/// Generated cases, unless `KINWALL_CASES` says otherwise.
+const CASES: u64 = 60;
+/// The share of packets on which both must agree.
+const AGREEMENT_MIN: f64 = 0.999;
+
+/// Generated traffic through generated rules.
+#[test]
+fn generated_traffic_and_rules() {
+    if !tier::is_wanted() {
+        return;
+    }
+    let number = |name, default| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let first: u64 = number("KINWALL_SEED", 1);
+    let mut both = Both::default();
+    let mut total = Agreement::default();
+    let mut refused = Vec::new();
+    let mut rules_refused: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in first..first + number("KINWALL_CASES", CASES) {
+        let mut case = generated(seed);
+        for rule in ours::Ours::remove_refused(&mut case) {
+            *rules_refused.entry(rule).or_default() += 1;
+        }
+        match both.compare(&case) {
+            Ok(agreement) => {
+                for shown in kinds(&agreement) {
+                    let (small, shown) = smaller::smaller(&mut both, &case, &shown);
+                    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
+                    small.write(&directory).expect("writing a case");
+                    println!("{}", told(&small, &shown));
+                }
+                total.merge(agreement);
+            }
+            Err(refusal) => refused.push((seed, refusal)),
+        }
+    }
+    println!("{total}");
+    for (seed, refusal) in &refused {
+        match refusal {
+            Refusal::Kernel(text) => println!("seed {seed}: the tools refuse: {text}"),
+            Refusal::Ours(text) => println!("seed {seed}: kinwall refuses: {text}"),
+        }
+    }
+    for (rule, count) in &rules_refused {
+        println!("kinwall refuses {count} times: {rule}");
+    }
+    assert!(rules_refused.is_empty(), "{} rules were refused", rules_refused.len());
+    assert!(refused.is_empty(), "{} cases were refused", refused.len());
+    assert!(total.figure() >= AGREEMENT_MIN, "agreement {:.5}", total.figure());
+}
+
+/// The first disagreement of each kind: those that differ in the same fields.
+fn kinds(agreement: &Agreement) -> Vec<Disagreement> {
+    let fields = |d: &Disagreement| d.differences.iter().map(|d| d.field).collect::<Vec<_>>();
+    let mut seen = BTreeSet::new();
+    agreement.disagreements.iter().filter(|d| seen.insert(fields(d))).cloned().collect()
+}
+
+/// The case of a seed.
+fn generated(seed: u64) -> Case {
+    let world = World::new();
+    let mut random = Random::new(seed);
+    let rules4 = rules::ruleset(&mut random, &world, Family::Ipv4);
+    let rules6 = rules::ruleset(&mut random, &world, Family::Ipv6);
+    let packets = traffic::traffic(&mut random, &world, SESSIONS)
+        .into_iter()
+        .map(|sent| match sent.ingress {
+            traffic::Ingress::Interface(name) => (Ingress::Interface(name), sent.bytes),
+            traffic::Ingress::Local => (Ingress::Local, sent.bytes),
+        })
+        .collect();
+    Case {
+        name: format!("seed-{seed}"),
+        topology: world.topology().to_string(),
+        rules4: Some(rules4),
+        rules6: Some(rules6),
+        packets,
+        ..Case::default()
+    }
+}
+
+/// A small case and its difference, as somebody who looks for the cause wants to read it.
+fn told(case: &Case, shown: &Disagreement) -> String {
+    let mut text = format!("---- {} packet {}: {}\n", case.name, shown.packet, shown.about);
+    for difference in &shown.differences {
+        text += &format!("  {difference}\n");
+    }
+    for rules in [&case.rules4, &case.rules6].into_iter().flatten() {
+        let lines =
+            rules.lines().filter(|line| line.starts_with(['-', '*']) || line.contains("DROP"));
+        text += &lines.map(|line| format!("  | {line}\n")).collect::<String>();
+    }
+    for (at, (ingress, bytes)) in case.packets.iter().enumerate() {
+        let hex: String = bytes.iter().take(120).map(|byte| format!("{byte:02x}")).collect();
+        text += &format!("  {} {ingress} {hex}\n", at + 1);
+    }
+    text
+}

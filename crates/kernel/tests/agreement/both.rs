@@ -1,0 +1,81 @@
+//! One case through both engines.
+
+use super::ours::Ours;
+use kinwall_kernel::{Agreement, Case, Gateway, Ingress, KernelError, Observed, Scenario, tier};
+use kinwall_topology::Topology;
+use kinwall_wire::{Headers, LinkFacts};
+
+/// The kernel's gateway, kept from case to case.
+#[derive(Default)]
+pub(crate) struct Both {
+    gateway: Option<Gateway>,
+}
+
+/// Why a case could not be compared.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The kernel's tools do not accept it.
+    Kernel(String),
+    /// kinwall does not accept it.
+    Ours(String),
+}
+
+impl Both {
+    /// Compares the answers to every packet of `case`. An error of the harness is a panic: the
+    /// test cannot say anything.
+    pub(crate) fn compare(&mut self, case: &Case) -> Result<Agreement, Refusal> {
+        let topology = Topology::from_toml(&case.topology, &case.name).expect("a topology");
+        let scenario = Scenario {
+            rules4: case.rules4.as_deref(),
+            rules6: case.rules6.as_deref(),
+            sysctls: case.sysctls.clone(),
+            ipsets: case.ipsets.as_deref(),
+            ..Scenario::new(&topology)
+        };
+        let mut ours = Ours::new(case).map_err(Refusal::Ours)?;
+        let loaded = match &mut self.gateway {
+            Some(gateway) => gateway.reset(&scenario),
+            None => Gateway::new(&scenario).map(|gateway| self.gateway = Some(gateway)),
+        };
+        match loaded {
+            Ok(()) => {}
+            Err(refused @ KernelError::Refused { .. }) => {
+                return Err(Refusal::Kernel(refused.to_string()));
+            }
+            Err(error) => panic!("{}\n{error}", tier::NOTICE),
+        }
+        let gateway = self.gateway.as_mut().expect("a gateway");
+        let mut agreement = Agreement::default();
+        for (at, (ingress, bytes)) in case.packets.iter().enumerate() {
+            let link = match ingress {
+                Ingress::Interface(name) => gateway.link_facts(*name, bytes).expect("an interface"),
+                Ingress::Local => LinkFacts::default(),
+            };
+            let theirs = gateway.send(*ingress, bytes).unwrap_or_else(|error| panic!("{error}"));
+            let ours = ours.send(*ingress, link, bytes);
+            if theirs.last_seen.is_none() {
+                agreement.skip("packets that the IP layer refuses before netfilter");
+                continue;
+            }
+            let about = format!("{ingress} {}", about(bytes));
+            agreement.add(&case.name, at + 1, about, &Observed::from(&theirs), &ours);
+        }
+        Ok(agreement)
+    }
+}
+
+/// A few words about a packet.
+fn about(bytes: &[u8]) -> String {
+    match Headers::parse(bytes) {
+        Ok(headers) => format!(
+            "{} -> {} {} {:?} {} bytes{}",
+            headers.src,
+            headers.dst,
+            headers.proto,
+            headers.l4,
+            bytes.len(),
+            headers.fragment.map_or(String::new(), |f| format!(" {f:?}")),
+        ),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,175 @@
+//! kinwall's side of the comparison.
+
+use kinwall_conntrack::{Event, ExpectationView, View};
+use kinwall_engine::{Engine, Ingress, Packet, Path, Settings};
+use kinwall_kernel::{Case, Change, Observed, ObservedConnection, ObservedExpectation};
+use kinwall_rules::load::{Defines, Source, load};
+use kinwall_rules::program::{Options, Program};
+use kinwall_terms::{Family, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
+use kinwall_topology::Topology;
+use kinwall_wire::LinkFacts;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// kinwall's engine with the settings of a case. Its clock stands still, as the kernel's nearly
+/// does.
+pub(crate) struct Ours {
+    engine: Engine,
+    number: u64,
+    /// Original tuples of connections by serial number, also of those that are gone.
+    tuples: HashMap<u64, Tuple>,
+}
+
+const NOW: Time = Time(1_000_000_000_000);
+
+impl Ours {
+    /// Builds the engine; the text says what it does not accept.
+    pub(crate) fn new(case: &Case) -> Result<Ours, String> {
+        let mut topology = Topology::from_toml(&case.topology, &case.name)
+            .map_err(|problems| format!("topology: {problems:?}"))?;
+        let mut settings = Settings::of(KernelVersion::DEFAULT, Profile::Linux, &mut topology)
+            .map_err(|errors| format!("settings: {errors:?}"))?;
+        for (name, value) in &case.sysctls {
+            settings.set(&mut topology, name, value).map_err(|e| format!("{name}: {e}"))?;
+        }
+        let loaded = load(&sources(case), &Defines::default())
+            .map_err(|mistakes| format!("rules: {mistakes:?}"))?;
+        let compile = |family: Family| {
+            loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &Options::default()))
+        };
+        let mut engine = Engine::new(topology, settings, Family::ALL.map(compile), 1);
+        engine.set_events(true);
+        Ok(Ours { engine, number: 0, tuples: HashMap::new() })
+    }
+
+    /// What kinwall does with a packet.
+    pub(crate) fn send(
+        &mut self,
+        ingress: kinwall_kernel::Ingress,
+        link: LinkFacts,
+        bytes: &[u8],
+    ) -> Observed {
+        self.number += 1;
+        let ingress = match ingress {
+            kinwall_kernel::Ingress::Interface(name) => Ingress::Interface(Some(name)),
+            kinwall_kernel::Ingress::Local => Ingress::Local { owner: None },
+        };
+        let mut packet =
+            Packet { number: self.number, ingress, link, mark: 0, bytes: Cow::Borrowed(bytes) };
+        let outcome = self.engine.handle(NOW, &mut packet);
+        let events: Vec<Event> = self.engine.events().collect();
+        let rule = outcome.rule.and_then(|at| self.engine.program(at.family)?.reference(at.rule));
+        let left = matches!(outcome.path, Path::Forwarded | Path::Sent);
+        let accepted = outcome.verdict == Verdict::Accept;
+        let helper = outcome.connection.and_then(|connection| connection.master_helper);
+        let mut observed = Observed {
+            verdict: outcome.verdict,
+            out: outcome.out_iface.filter(|_| left && accepted),
+            ct_state: outcome.ct_state,
+            direction: outcome.connection.map(|connection| connection.direction),
+            status: outcome.connection.map(|connection| connection.status),
+            helper: helper.map(|helper| self.engine.helper_name(helper).to_string()),
+            decided_by: match (outcome.reason, outcome.verdict) {
+                (Some(Reason::ChainPolicy), _) => Some(String::from("policy")),
+                (Some(Reason::Rule | Reason::HotDrop), _)
+                | (_, Verdict::Reject(_) | Verdict::Queue(_)) => {
+                    rule.map(|rule| format!("{} {} {}", rule.table, rule.chain, rule.number))
+                }
+                _ => None,
+            },
+            mark: accepted.then_some(outcome.mark),
+            connections: Vec::new(),
+            expectations: Vec::new(),
+        };
+        for event in events {
+            self.note(&mut observed, event);
+        }
+        observed
+    }
+
+    /// Takes the rules that kinwall does not accept out of `case`, and says which they were.
+    pub(crate) fn remove_refused(case: &mut Case) -> Vec<String> {
+        let mut refused = Vec::new();
+        while let Err(mistakes) = load(&sources(case), &Defines::default()) {
+            let families = sources(case).iter().map(|source| source.family).collect::<Vec<_>>();
+            let mut lines = mistakes
+                .iter()
+                .map(|m| (families[usize::from(m.file)], m.span.line as usize, &m.message))
+                .collect::<Vec<_>>();
+            lines.sort();
+            lines.dedup_by_key(|&mut (family, line, _)| (family, line));
+            for (family, line, message) in lines.into_iter().rev() {
+                let rules = match family {
+                    Some(Family::Ipv4) => &mut case.rules4,
+                    _ => &mut case.rules6,
+                };
+                let mut kept: Vec<&str> = rules.as_deref().unwrap_or("").lines().collect();
+                refused.push(format!("{message}: {}", kept.remove(line - 1)));
+                *rules = Some(kept.join("\n") + "\n");
+            }
+        }
+        refused
+    }
+
+    fn note(&mut self, observed: &mut Observed, event: Event) {
+        match event {
+            Event::ConnectionNew(view) => {
+                self.tuples.insert(view.serial, view.original);
+                let connection = self.connection(&view, true);
+                observed.connections.push((Change::New, connection));
+            }
+            Event::ConnectionDestroyed(view, _) => {
+                let connection = self.connection(&view, false);
+                observed.connections.push((Change::Destroy, connection));
+            }
+            Event::ConnectionUpdate(..) | Event::ExpectationMatched(..) => {}
+            Event::ExpectationNew(view) => {
+                let expectation = self.expectation(&view, true);
+                observed.expectations.push((Change::New, expectation));
+            }
+            Event::ExpectationDestroyed(view, _) => {
+                let expectation = self.expectation(&view, false);
+                observed.expectations.push((Change::Destroy, expectation));
+            }
+        }
+    }
+
+    fn connection(&self, view: &View, born: bool) -> ObservedConnection {
+        let master = view.master.and_then(|master| self.tuples.get(&master.serial).copied());
+        ObservedConnection {
+            original: view.original,
+            reply: view.reply,
+            master: master.filter(|_| born),
+            mark: born.then_some(view.mark),
+            timeout_s: view.deadline.filter(|_| born).map(|at| at.since(NOW).as_secs() as u32),
+        }
+    }
+
+    fn expectation(&mut self, view: &ExpectationView, born: bool) -> ObservedExpectation {
+        // A master may announce before it is confirmed itself.
+        if let Some(master) = self.engine.conntrack().connection(view.master) {
+            self.tuples.insert(view.master_serial, master.original);
+        }
+        let unknown = view.expected.tuple;
+        ObservedExpectation {
+            tuple: view.expected.tuple,
+            mask: view.expected.mask,
+            master: self.tuples.get(&view.master_serial).copied().unwrap_or(unknown),
+            timeout_s: born.then(|| view.deadline.since(NOW).as_secs() as u32),
+            flags: view.flags,
+            class: view.class.into(),
+            helper: self.engine.helper_name(view.helper).to_string(),
+        }
+    }
+}
+
+/// The rules of a case, for kinwall's reader.
+fn sources(case: &Case) -> Vec<Source<'_>> {
+    let texts = [(&case.rules4, Family::Ipv4), (&case.rules6, Family::Ipv6)];
+    texts
+        .into_iter()
+        .filter_map(|(text, family)| {
+            Some(Source { name: "rules", text: text.as_deref()?, family: Some(family) })
+        })
+        .collect()
+}
