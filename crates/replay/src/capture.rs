@@ -168,12 +168,16 @@ impl Reader {
         }
     }
 
-    /// The packet that [`Reader::advance`] moved to, and its bytes.
+    /// The packet that [`Reader::advance`] moved to.
     #[inline]
-    pub(crate) fn current(&self) -> Option<(&Record, &[u8])> {
-        let record = self.current.as_ref()?;
-        let bytes = self.window.ahead().get(record.head..record.head + record.captured)?;
-        Some((record, bytes))
+    pub(crate) fn current(&self) -> Option<&Record> {
+        self.current.as_ref()
+    }
+
+    /// The bytes of that packet.
+    #[inline]
+    pub(crate) fn bytes(&self, record: &Record) -> Option<&[u8]> {
+        self.window.ahead().get(record.head..record.head + record.captured)
     }
 
     /// Packets behind the current one, as far as they were read ahead, and their link type: of

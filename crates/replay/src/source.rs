@@ -166,7 +166,9 @@ impl Source {
         let capture = match self.captures.as_mut_slice() {
             [] => return None,
             [only] => {
-                only.advance()?;
+                if !only.reader.advance() {
+                    return None;
+                }
                 0
             }
             _ => self.earliest()?,
@@ -270,32 +272,32 @@ impl Capture {
     }
 
     /// Moves on to the next packet, and says when it was captured.
-    #[inline]
     fn advance(&mut self) -> Option<Time> {
         if !self.reader.advance() {
             return None;
         }
-        self.reader.current().map(|(record, _)| record.time)
+        self.reader.current().map(|record| record.time)
     }
 
     #[inline]
     fn frame(&mut self, number: u64, capture: usize) -> Option<Frame<'_>> {
-        let (record, _) = self.reader.current()?;
-        let (at, described) = (record.interface, self.reader.described(record));
-        if described.is_some_and(|described| described.link_type.is_none()) {
-            self.complain(at);
+        let record = *self.reader.current()?;
+        let described = self.reader.described(&record);
+        let interface = self.ingress.or(described.and_then(|described| described.interface));
+        let link_type = described.and_then(|described| described.link_type);
+        let link_number = described.map_or(u32::MAX, |described| described.link_number);
+        if link_type.is_none() {
+            self.complain(record.interface);
         }
-        let (record, bytes) = self.reader.current()?;
-        let described = self.reader.described(record);
         Some(Frame {
             number,
             time: record.time,
             capture,
-            described: at,
-            interface: self.ingress.or(described.and_then(|described| described.interface)),
-            link_type: described.and_then(|described| described.link_type),
-            link_number: described.map_or(u32::MAX, |described| described.link_number),
-            bytes,
+            described: record.interface,
+            interface,
+            link_type,
+            link_number,
+            bytes: self.reader.bytes(&record)?,
             original_length: record.original_length,
         })
     }
