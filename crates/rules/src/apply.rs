@@ -3,7 +3,7 @@
 use crate::diagnostic::{Mistakes, Origin};
 use crate::lex::Word;
 use crate::parse::{Action, Command};
-use crate::ruleset::{Chain, Ruleset, TableRules};
+use crate::ruleset::{Chain, Rule, Ruleset, TableRules};
 use crate::targets::Target;
 use kinwall_terms::Table;
 
@@ -34,16 +34,7 @@ pub(crate) fn apply(
         }
         Action::Delete { chain, rules: old } => {
             let Some(found) = existing(rules, &chain, mistakes) else { return };
-            for rule in old {
-                match found.rules.iter().position(|known| known.same_as(&rule)) {
-                    Some(position) => drop(found.rules.remove(position)),
-                    None => mistakes.push(
-                        chain
-                            .mistake(format!("{} has no such rule", chain.text))
-                            .help("the rule to delete must be spelt as it was added"),
-                    ),
-                }
-            }
+            old.iter().for_each(|rule| delete(found, &chain, rule, mistakes));
         }
         Action::DeleteAt { chain, number, at } => {
             let Some(chain) = existing(rules, &chain, mistakes) else { return };
@@ -85,6 +76,16 @@ pub(crate) fn apply(
             }
         }
         Action::Nothing => {}
+    }
+}
+
+fn delete(chain: &mut Chain, word: &Word, rule: &Rule, mistakes: &mut Mistakes) {
+    match chain.rules.iter().position(|known| known.same_as(rule)) {
+        Some(position) => drop(chain.rules.remove(position)),
+        None => mistakes.push(
+            word.mistake(format!("{} has no such rule", word.text))
+                .help("the rule to delete must be spelt as it was added"),
+        ),
     }
 }
 

@@ -253,8 +253,10 @@ impl Rule {
 
     /// Whether `other` tests and does the same, wherever it stands and whatever it counted.
     pub fn same_as(&self, other: &Rule) -> bool {
-        let (counters, origin) = (self.counters, self.origin);
-        *self == Rule { counters, origin, ..other.clone() }
+        let own = |rule: &Rule| {
+            (rule.src, rule.dst, rule.in_iface, rule.out_iface, rule.proto, rule.fragment)
+        };
+        own(self) == own(other) && self.matches == other.matches && self.target == other.target
     }
 
     /// Whether it changes nothing of the packet's path: it counts, or records.

@@ -11,22 +11,22 @@ pub(crate) fn closest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> O
 /// a large number when the lengths differ by more than two.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len().abs_diff(b.len()) > 2 || a.len() > LENGTH_MAX {
+    if a.len().abs_diff(b.len()) > 2 || a.len().max(b.len()) > LENGTH_MAX {
         return usize::MAX;
     }
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut before = [0_usize; LENGTH_MAX + 1];
+    let mut above = before;
+    (0..=b.len()).for_each(|j| above[j] = j);
     for i in 1..=a.len() {
-        let mut row = vec![i];
+        let mut row = [i; LENGTH_MAX + 1];
         for j in 1..=b.len() {
             let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(above[j] + 1).min(row[j - 1] + 1);
+            row[j] = replaced.min(above[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
+                row[j] = row[j].min(before[j - 2] + 1);
             }
-            row.push(best);
         }
-        before = std::mem::replace(&mut above, row);
+        (before, above) = (above, row);
     }
     above[b.len()]
 }

@@ -190,8 +190,8 @@ pub(crate) enum Resolved {
     },
 }
 
-/// The long name `name`, exact or (if `abbreviated`) cut short. `extensions` are the loaded extensions with their
-/// options, in the order in which they are asked: the latest first.
+/// The long name `name`, exact or (if `abbreviated`) cut short. `extensions` are the loaded
+/// extensions with their options, in the order in which they are asked: the latest first.
 pub(crate) fn resolve(
     name: &str,
     abbreviated: bool,
