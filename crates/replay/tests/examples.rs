@@ -11,8 +11,12 @@ use kinwall_topology::Topology;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Capture, rules and settings; the counters are in `CAPTURE.counters.v4` and `.v6`.
-const ROWS: &[(&str, &str, &[&str], &[(&str, &str)])] = &[
+/// Example, capture, rules and settings.
+type Row =
+    (&'static str, &'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+/// What is replayed; the counters are in `CAPTURE.counters.v4` and `.v6`.
+const ROWS: &[Row] = &[
     ("ftp", "capture", &["rules.v4", "rules.v6"], &[]),
     ("tftp", "capture", &["rules.v4", "rules.v6"], &[]),
     ("irc-dcc", "capture", &["rules.v4"], &[]),
