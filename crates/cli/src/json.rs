@@ -34,6 +34,18 @@ fn place(rule: &eval::RuleRef) -> Value {
     })
 }
 
+/// What came of trying a rule, if the step is of that kind.
+fn answer(step: &eval::Step) -> Option<(eval::RuleId, &'static str)> {
+    Some(match step {
+        eval::Step::Missed(rule, _) => (*rule, "missed"),
+        eval::Step::Matched(rule) => (*rule, "matched"),
+        eval::Step::Unknown(rule, _) => (*rule, "unknown"),
+        eval::Step::Assumed(rule, true) => (*rule, "assumed-match"),
+        eval::Step::Assumed(rule, false) => (*rule, "assumed-no-match"),
+        _ => return None,
+    })
+}
+
 fn step(engine: &Engine, step: &Step) -> Value {
     match step {
         Step::Reassembled { length } => json!({ "step": "reassembled", "length": length }),
@@ -41,14 +53,7 @@ fn step(engine: &Engine, step: &Step) -> Value {
             let program = engine.program(*family);
             let named = |id| program.and_then(|program| program.reference(id));
             let tried = steps.steps.iter().filter_map(|step| {
-                let (rule, answer) = match step {
-                    eval::Step::Missed(rule, _) => (*rule, "missed"),
-                    eval::Step::Matched(rule) => (*rule, "matched"),
-                    eval::Step::Unknown(rule, _) => (*rule, "unknown"),
-                    eval::Step::Assumed(rule, true) => (*rule, "assumed-match"),
-                    eval::Step::Assumed(rule, false) => (*rule, "assumed-no-match"),
-                    _ => return None,
-                };
+                let (rule, answer) = answer(step)?;
                 Some(json!({ "rule": place(&named(rule)?), "answer": answer }))
             });
             json!({

@@ -143,7 +143,7 @@ pub(crate) fn engine(
             .and_then(|(key, value)| settings.set(&mut topology, key, value));
         set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
     }
-    let options = Options { assume: assumptions(rules, &rule_args.assume)?, ..Options::default() };
+    let options = Options { assume: assumptions(rules, &rule_args.assume)? };
     let compile = |family: Family| {
         rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
     };

@@ -1,12 +1,14 @@
 //! The steps of a packet, told to a person.
 
 use anstyle::{AnsiColor, Style};
-use kinwall_engine::{AssignedBy, Engine, Outcome, Path, Step, Trace};
+use kinwall_conntrack::PacketCt;
+use kinwall_engine::{AssignedBy, ConnectionFacts, Engine, Expecting, Outcome, Path, Step, Trace};
+use kinwall_helpers::Note;
 use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
 use kinwall_rules::ruleset::Rule;
-use kinwall_terms::{CtState, Family, Verdict};
+use kinwall_terms::{CtState, Family, Reason, Verdict};
 use std::io::{self, Write};
 
 const BOLD: Style = Style::new().bold();
@@ -81,7 +83,6 @@ fn write_step(
     step: &Step,
     every_rule: bool,
 ) -> io::Result<()> {
-    let title = |out: &mut dyn Write, name: &str| write!(out, "  {BOLD}{name:<11}{BOLD:#} ");
     match step {
         Step::Reassembled { length } => {
             title(out, "fragments")?;
@@ -93,30 +94,7 @@ fn write_step(
             writeln!(out, "{hook}: {}", end_of(program, walk))?;
             write_walk(out, program, steps, every_rule)
         }
-        Step::Tracked { ct, connection } => {
-            title(out, "tracking")?;
-            write!(out, "{}", ct.state)?;
-            if let Some(reason) = ct.reason {
-                write!(out, ": {reason}")?;
-            }
-            if let Some(connection) = connection {
-                let how = if ct.new { "opens" } else { "belongs to" };
-                write!(out, ", {how} connection {}, {}", connection.number, ct.direction)?;
-                if let Some(announced) = connection.announced {
-                    write!(
-                        out,
-                        "; child of connection {}, announced by packet {}, bytes {}..{}",
-                        connection.master.unwrap_or(0),
-                        announced.packet,
-                        announced.offset,
-                        announced.offset + announced.length
-                    )?;
-                }
-            } else if !matches!(ct.state, CtState::Invalid | CtState::Untracked) {
-                write!(out, ", {} (presumed)", ct.direction)?;
-            }
-            writeln!(out)
-        }
+        Step::Tracked { ct, connection } => write_tracked(out, ct, connection.as_ref()),
         Step::Assigned { helper, by } => {
             title(out, "helper")?;
             let by = match by {
@@ -136,40 +114,90 @@ fn write_step(
         }
         Step::Helped { helper, notes, blind, expected, drop } => {
             let name = engine.helper_name(*helper);
-            for expecting in expected {
-                title(out, "helper")?;
-                let wanted = crate::text::expected(&expecting.expected);
-                match expecting.made {
-                    Ok(number) => writeln!(out, "{name} expects {wanted} (expectation {number})")?,
-                    Err(reason) => {
-                        writeln!(out, "{name} proposed {wanted}: {BAD}refused, {reason}{BAD:#}")?;
-                    }
-                }
-            }
-            for note in notes {
-                title(out, "helper")?;
-                let end = note.span.offset + note.span.length;
-                writeln!(
-                    out,
-                    "{name} did not believe bytes {}..{end}: {ODD}{}{ODD:#}",
-                    note.span.offset, note.reason
-                )?;
-            }
-            if let Some(reason) = blind {
-                title(out, "helper")?;
-                writeln!(out, "{name} reads no more of this connection: {ODD}{reason}{ODD:#}")?;
-            }
-            if let Some(reason) = drop {
-                title(out, "helper")?;
-                writeln!(out, "{name} has the packet dropped: {BAD}{reason}{BAD:#}")?;
-            }
-            Ok(())
+            write_expected(out, name, expected)?;
+            write_doubts(out, name, notes, *blind, *drop)
         }
         Step::Confirmed => {
             title(out, "confirm")?;
             writeln!(out, "the connection enters the table")
         }
     }
+}
+
+/// The stage at the beginning of a line.
+fn title(out: &mut impl Write, name: &str) -> io::Result<()> {
+    write!(out, "  {BOLD}{name:<11}{BOLD:#} ")
+}
+
+fn write_tracked(
+    out: &mut impl Write,
+    ct: &PacketCt,
+    connection: Option<&ConnectionFacts>,
+) -> io::Result<()> {
+    title(out, "tracking")?;
+    write!(out, "{}", ct.state)?;
+    if let Some(reason) = ct.reason {
+        write!(out, ": {reason}")?;
+    }
+    if let Some(connection) = connection {
+        let how = if ct.new { "opens" } else { "belongs to" };
+        write!(out, ", {how} connection {}, {}", connection.number, ct.direction)?;
+        if let Some(announced) = connection.announced {
+            write!(
+                out,
+                "; child of connection {}, announced by packet {}, bytes {}..{}",
+                connection.master.unwrap_or(0),
+                announced.packet,
+                announced.offset,
+                announced.offset + announced.length
+            )?;
+        }
+    } else if !matches!(ct.state, CtState::Invalid | CtState::Untracked) {
+        write!(out, ", {} (presumed)", ct.direction)?;
+    }
+    writeln!(out)
+}
+
+fn write_expected(out: &mut impl Write, name: &str, expected: &[Expecting]) -> io::Result<()> {
+    for expecting in expected {
+        title(out, "helper")?;
+        let wanted = crate::text::expected(&expecting.expected);
+        match expecting.made {
+            Ok(number) => writeln!(out, "{name} expects {wanted} (expectation {number})")?,
+            Err(reason) => {
+                writeln!(out, "{name} proposed {wanted}: {BAD}refused, {reason}{BAD:#}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a helper did not believe, and what it made of that.
+fn write_doubts(
+    out: &mut impl Write,
+    name: &str,
+    notes: &[Note],
+    blind: Option<Reason>,
+    drop: Option<Reason>,
+) -> io::Result<()> {
+    for note in notes {
+        title(out, "helper")?;
+        let end = note.span.offset + note.span.length;
+        writeln!(
+            out,
+            "{name} did not believe bytes {}..{end}: {ODD}{}{ODD:#}",
+            note.span.offset, note.reason
+        )?;
+    }
+    if let Some(reason) = blind {
+        title(out, "helper")?;
+        writeln!(out, "{name} reads no more of this connection: {ODD}{reason}{ODD:#}")?;
+    }
+    if let Some(reason) = drop {
+        title(out, "helper")?;
+        writeln!(out, "{name} has the packet dropped: {BAD}{reason}{BAD:#}")?;
+    }
+    Ok(())
 }
 
 fn end_of(program: &Program, walk: &Walk) -> String {

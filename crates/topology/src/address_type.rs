@@ -6,7 +6,8 @@ use kinwall_terms::InterfaceName;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 bitflags::bitflags! {
-    /// Types of addresses, with the bit numbers of Linux (`include/uapi/linux/netfilter/xt_addrtype.h`).
+    /// Types of addresses, with the bit numbers of Linux
+    /// (`include/uapi/linux/netfilter/xt_addrtype.h`).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct AddressTypes: u16 {
         /// No address: `::` (IPv4 has no address of this type).

@@ -109,7 +109,8 @@ impl Topology {
             }
             _ => return Err(Reason::ReversePath),
         }
-        let local_on_loopback = found.kind() == RouteKind::Local && input == InterfaceName::LOOPBACK;
+        let local_on_loopback =
+            found.kind() == RouteKind::Local && input == InterfaceName::LOOPBACK;
         if local_on_loopback || self.is_on(found, Some(input)) {
             return Ok(());
         }

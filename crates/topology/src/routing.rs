@@ -73,8 +73,9 @@ impl Topology {
         if src.is_multicast() || src.is_broadcast() {
             return Err(Reason::Martian);
         }
-        let localnet =
-            input.is_none_or(|input| input == InterfaceName::LOOPBACK || self.conf(input).route_localnet);
+        let localnet = input.is_none_or(|input| {
+            input == InterfaceName::LOOPBACK || self.conf(input).route_localnet
+        });
         if dst.is_multicast() {
             return self.group_input_v4(src, dst, input, localnet);
         }

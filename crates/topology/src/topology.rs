@@ -149,8 +149,8 @@ impl Topology {
     }
 
     /// The interface behind which `source` lives: where its answers would leave. `None` for
-    /// own addresses, for no address (`0.0.0.0`, `::`), for what no route leads to, for IPv6 link-local addresses (unless there
-    /// is one interface only) and in an empty topology.
+    /// own addresses, for no address (`0.0.0.0`, `::`), for what no route leads to, for IPv6
+    /// link-local addresses (unless there is one interface only) and in an empty topology.
     pub fn interface_behind(&self, source: IpAddr) -> Option<InterfaceName> {
         let route = self.route(source);
         match (route.kind, self.parts.interfaces.as_slice()) {
