@@ -100,3 +100,10 @@ stray;;FAIL
 -o eth0;;FAIL
 :POSTROUTING
 -i eth0;;FAIL
+*filter
+@ipv4
+:INPUT
+# The tool warns, and prints what it cannot read.
+-i "a b";;STRICT
+-i a/b;;STRICT
+-i eth0:1;=;OK

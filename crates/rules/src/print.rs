@@ -2,7 +2,6 @@
 
 use crate::option::Test;
 use crate::ruleset::{Chain, Counters, Rule, Ruleset, TableRules};
-use kinwall_terms::Table;
 use std::fmt::{Display, Write};
 
 /// A line that grows by words, each with a blank before.
@@ -87,14 +86,9 @@ pub struct Options {
     pub counters: bool,
 }
 
-/// The whole rule set: its tables in the order filter, nat, mangle, raw, security.
+/// The whole rule set: its tables in the order in which packets meet them.
 pub fn ruleset(ruleset: &Ruleset, options: Options) -> String {
-    let order = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter, Table::Security];
-    let mut out = String::new();
-    for rules in order.into_iter().filter_map(|table| ruleset.table(table)) {
-        out.push_str(&table(rules, options));
-    }
-    out
+    ruleset.tables().map(|(_, rules)| table(rules, options)).collect()
 }
 
 /// One table, from `*NAME` to `COMMIT`: built-in chains in their order, then user chains by

@@ -408,14 +408,16 @@ pub struct InterfacePattern {
 }
 
 impl InterfacePattern {
-    /// From the text of `-i` and `-o`: at most 15 bytes, `+` last for a prefix.
+    /// From the text of `-i` and `-o`: at most 15 bytes without blank or `/`, `+` last for a
+    /// prefix.
     pub fn new(text: &str) -> Option<InterfacePattern> {
         let (stem, prefix) = match text.strip_suffix('+') {
             Some(stem) => (stem, true),
             None => (text, false),
         };
         let bytes = stem.as_bytes();
-        if text.len() > InterfaceName::LENGTH_MAX || text.is_empty() || bytes.contains(&0) {
+        let illegal = |b: &u8| b.is_ascii_whitespace() || matches!(b, 0 | b'/');
+        if text.len() > InterfaceName::LENGTH_MAX || text.is_empty() || bytes.iter().any(illegal) {
             return None;
         }
         let mut name = [0; 16];
@@ -466,7 +468,7 @@ impl fmt::Debug for InterfacePattern {
 pub fn interface(word: &Word) -> Result<InterfacePattern, Diagnostic> {
     InterfacePattern::new(&word.text).ok_or_else(|| {
         word.mistake(format!("{:?} is not an interface name", word.text))
-            .help("1 to 15 characters; a + at the end stands for any rest")
+            .help("1 to 15 characters, no blank or /; a + at the end stands for any rest")
     })
 }
 

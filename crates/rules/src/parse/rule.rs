@@ -464,6 +464,12 @@ impl Draft {
             }
         };
         let (sources, destinations) = (either(&self.sources), either(&self.destinations));
+        if sources.len() * destinations.len() > RULES_OF_COMMAND_MAX {
+            let message = format!("this line makes {} rules", sources.len() * destinations.len());
+            let help = format!("at most {RULES_OF_COMMAND_MAX}; large lists belong in -m set");
+            mistakes.push(chain.mistake(message).help(help));
+            return None;
+        }
         let mut rules = Vec::with_capacity(sources.len() * destinations.len());
         for src in &sources {
             for dst in &destinations {
@@ -500,6 +506,9 @@ impl Draft {
         }
     }
 }
+
+/// So many rules may come of one line, one for each source and destination it lists.
+const RULES_OF_COMMAND_MAX: usize = 65_536;
 
 /// Joins a later plain `tcp` or `udp` match to an earlier one, as Linux's tool does; not over a
 /// match between them that asking has an effect on, nor where both test the same field.
