@@ -150,7 +150,7 @@ impl Program {
             slot: Slot::default(),
             rule: RuleId(0),
         };
-        let walker = Walker {
+        let mut walker = Walker {
             program: self,
             scene,
             trace,
@@ -198,7 +198,7 @@ struct Walker<'a, 'f, 't> {
 }
 
 impl Walker<'_, '_, '_> {
-    fn run(mut self, entry: ChainId) -> Walk {
+    fn run(&mut self, entry: ChainId) -> Walk {
         let program = self.program;
         let first_of = |chain: ChainId| program.rules_of(chain).start;
         let mut chain = entry;
