@@ -104,8 +104,10 @@ impl Agreement {
         kernel: &Observed,
         ours: &Observed,
     ) {
-        if kernel.verdict == Verdict::Consume && ours.verdict == Verdict::Consume {
-            *self.skipped.entry("fragments of an incomplete datagram").or_default() += 1;
+        // The kernel does not tell a fragment that it keeps from one that it drops.
+        let kept = matches!(ours.verdict, Verdict::Consume | Verdict::Drop);
+        if kernel.verdict == Verdict::Consume && kept && ours.ct_state.is_none() {
+            self.skip("fragments of an incomplete datagram");
             return;
         }
         self.packets += 1;

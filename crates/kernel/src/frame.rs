@@ -96,6 +96,15 @@ pub(crate) fn destination(packet: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// The packet's source; `None` when it is cut before its end.
+pub(crate) fn source(packet: &[u8]) -> Option<IpAddr> {
+    match version(packet) {
+        4 => Some(Ipv4Addr::from(*packet.get(12..)?.first_chunk::<4>()?).into()),
+        6 => Some(Ipv6Addr::from(*packet.get(8..)?.first_chunk::<16>()?).into()),
+        _ => None,
+    }
+}
+
 /// Whether the packet is a fragment of a longer datagram.
 pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     match version(packet) {

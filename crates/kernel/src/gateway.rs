@@ -16,6 +16,7 @@ use crate::namespace::{Namespace, run, sysctl_get, sysctl_set};
 use crate::netlink::{CONNECTIONS, EXPECTATIONS, MSG_DELETE, MSG_GET, Socket};
 use crate::probe;
 use crate::rulebook::Rulebook;
+use ipnet::IpNet;
 use kinwall_terms::{Family, Hook, InterfaceName, Table};
 use kinwall_topology::Topology;
 use kinwall_wire::LinkFacts;
@@ -26,7 +27,7 @@ use nix::sys::socket::{
     socket,
 };
 use std::io;
-use std::net::{SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv6Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
@@ -89,6 +90,8 @@ pub struct Gateway {
     namespace: Namespace,
     ports: Vec<Port>,
     raw: [OwnedFd; 2],
+    /// Keeps the groups that neighbours ask by joined.
+    _groups: UdpSocket,
     listen: Socket,
     ask: Socket,
     rulebook: Rulebook,
@@ -100,7 +103,8 @@ pub struct Gateway {
     /// The frame being written, and room for one being read.
     frame: Vec<u8>,
     received: Vec<u8>,
-    _options: ModuleOptions,
+    /// `None` only while this gateway makes way for another one.
+    options: Option<ModuleOptions>,
 }
 
 /// An interface and the way to its wire.
@@ -124,13 +128,14 @@ impl Gateway {
         let layout = Layout::from(scenario.topology);
         let options = ModuleOptions::set(&layout.module_options)?;
         let namespace = Namespace::new()?;
-        let (ports, raw, listen, ask) = namespace.enter(|| {
+        let (ports, raw, groups, listen, ask) = namespace.enter(|| {
             let ports = make_links(&layout)?;
             let tables =
                 if scenario.probes { probe::probe_table() } else { probe::tracking_table() };
             run("nft", "nftables", &["-f", "-"], &(probe::last_table() + &tables))?;
             let raw = [raw_socket(Family::Ipv4)?, raw_socket(Family::Ipv6)?];
-            Ok((ports, raw, Socket::listen()?, Socket::ask()?))
+            let groups = join_groups(&layout, &ports)?;
+            Ok((ports, raw, groups, Socket::listen()?, Socket::ask()?))
         })?;
         let mut gateway = Gateway {
             layout,
@@ -138,6 +143,7 @@ impl Gateway {
             namespace,
             ports,
             raw,
+            _groups: groups,
             listen,
             ask,
             rulebook: Rulebook::default(),
@@ -146,7 +152,7 @@ impl Gateway {
             has_fragments: false,
             frame: Vec::new(),
             received: vec![0; frame::BYTES_MAX],
-            _options: options,
+            options: Some(options),
         };
         gateway.load(scenario)?;
         Ok(gateway)
@@ -157,6 +163,8 @@ impl Gateway {
     pub fn reset(&mut self, scenario: &Scenario<'_>) -> Result<(), KernelError> {
         let same = self.layout == Layout::from(scenario.topology) && self.probes == scenario.probes;
         if !same || self.has_fragments {
+            // The next one may want to change options, which needs this one's share of them.
+            self.options = None;
             *self = Gateway::new(scenario)?;
             return Ok(());
         }
@@ -249,7 +257,12 @@ impl Gateway {
                 sendto(self.raw[0].as_raw_fd(), packet, &to, MsgFlags::empty())
             }
             Some(std::net::IpAddr::V6(to)) => {
-                let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, 0));
+                let scope = if to.is_multicast() || to.is_unicast_link_local() {
+                    self.interface_of_source(packet)
+                } else {
+                    0
+                };
+                let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, scope));
                 sendto(self.raw[1].as_raw_fd(), packet, &to, MsgFlags::empty())
             }
             None => return Ok(()),
@@ -270,6 +283,16 @@ impl Gateway {
             ) => Ok(()),
             Err(e) => Err(KernelError::io("sending from the gateway")(e.into())),
         }
+    }
+
+    /// The index of the interface that has the packet's source address; 0 when none has.
+    fn interface_of_source(&self, packet: &[u8]) -> u32 {
+        let source = frame::source(packet);
+        let has = |link: &&crate::layout::Link| {
+            link.addresses.iter().any(|address| Some(address.addr()) == source)
+        };
+        let name = self.layout.links.iter().find(has).map(|link| link.name);
+        self.ports.iter().find(|port| Some(port.name) == name).map_or(0, |port| port.index)
     }
 
     /// Everything that left since the last time.
@@ -388,6 +411,28 @@ fn delete_tables() -> String {
         }
     }
     text
+}
+
+/// Joins the groups by which neighbours ask for the gateway's addresses (RFC 4861, section
+/// 2.3): a link that asks for nobody joins none by itself.
+fn join_groups(layout: &Layout, ports: &[Port]) -> Result<UdpSocket, KernelError> {
+    let doing = "joining multicast groups";
+    let socket = UdpSocket::bind("[::]:0").map_err(KernelError::io(doing))?;
+    for (link, port) in layout.links.iter().zip(ports).filter(|(_, port)| port.wire.is_some()) {
+        let mut groups: Vec<Ipv6Addr> = link.addresses.iter().filter_map(solicited_node).collect();
+        groups.sort();
+        groups.dedup();
+        for group in groups {
+            socket.join_multicast_v6(&group, port.index).map_err(KernelError::io(doing))?;
+        }
+    }
+    Ok(socket)
+}
+
+fn solicited_node(address: &IpNet) -> Option<Ipv6Addr> {
+    let IpNet::V6(net) = address else { return None };
+    let [.., high, low] = net.addr().segments();
+    Some(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | high & 0xff, low))
 }
 
 /// A socket that sends whole packets.

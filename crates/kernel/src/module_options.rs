@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Any file of the machine that everybody can lock.
 const LOCK_FILE: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// How long to wait for other gateways to go.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Module options that are in force while this lives.
 #[derive(Debug)]

@@ -4,6 +4,8 @@
 mod both;
 #[path = "agreement/ours.rs"]
 mod ours;
+#[path = "agreement/recorded.rs"]
+mod recorded;
 #[path = "agreement/smaller.rs"]
 mod smaller;
 
@@ -12,7 +14,7 @@ use kinwall_kernel::{Agreement, Case, Disagreement, Ingress, tier};
 use kinwall_sim::{Random, World, rules, traffic};
 use kinwall_terms::Family;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sessions in one generated case.
 const SESSIONS: usize = 30;
@@ -73,6 +75,48 @@ fn kinds(agreement: &Agreement) -> Vec<Disagreement> {
     let fields = |d: &Disagreement| d.differences.iter().map(|d| d.field).collect::<Vec<_>>();
     let mut seen = BTreeSet::new();
     agreement.disagreements.iter().filter(|d| seen.insert(fields(d))).cloned().collect()
+}
+
+/// Example, capture, rules and module options.
+const EXAMPLES: &[(&str, &str, &[&str], &str)] = &[
+    ("ftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
+    ("tftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
+    ("irc-dcc", "capture.pcapng", &["rules.v4"], ""),
+    ("ftp-bounce-attack", "capture.pcapng", &["careless.v4"], LOOSE),
+    ("ftp-bounce-attack", "refused.pcapng", &["careless.v4"], ""),
+    ("ftp-bounce-attack", "careful.pcapng", &["rules.v4"], LOOSE),
+    ("ftp-forged-port", "capture.pcapng", &["careless.v4"], ""),
+    ("ftp-forged-port", "refused.pcapng", &["rules.v4"], ""),
+];
+
+const LOOSE: &str = "[modules.nf_conntrack_ftp]\nloose = true";
+
+/// Captures of real programs: the examples, and those in the folder that `KINWALL_CASE` names
+/// (`topology.toml`, `rules.v4`, `rules.v6`, `capture.pcap`).
+#[test]
+fn recorded_captures() {
+    if !tier::is_wanted() {
+        return;
+    }
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut cases: Vec<Case> = EXAMPLES
+        .iter()
+        .map(|(name, capture, rules, options)| {
+            recorded::case(&examples.join(name), capture, rules, options)
+        })
+        .collect();
+    if let Ok(directory) = std::env::var("KINWALL_CASE") {
+        let directory = Path::new(&directory);
+        let rules: Vec<&str> =
+            ["rules.v4", "rules.v6"].into_iter().filter(|r| directory.join(r).exists()).collect();
+        cases.push(recorded::case(directory, "capture.pcap", &rules, ""));
+    }
+    let mut both = Both::default();
+    for case in cases {
+        let agreement = both.compare(&case).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        println!("{}: {agreement}", case.name);
+        assert!(agreement.disagreements.is_empty(), "{}: {agreement}", case.name);
+    }
 }
 
 /// The case of a seed.
