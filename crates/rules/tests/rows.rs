@@ -8,18 +8,16 @@ mod common;
 use common::{Row, rows};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::print;
-use kinwall_terms::Table;
+use kinwall_rules::ruleset::Rule;
 
-/// The printed rule lines, or the mistakes.
-fn canonical(row: &Row, file: &str) -> Result<Vec<String>, String> {
+/// The rules of the row's table with their printed lines, or the mistakes.
+fn canonical(row: &Row, file: &str) -> Result<Vec<(String, Rule)>, String> {
     let source = Source { name: &row.place, text: file, family: Some(row.family) };
     let loaded = load(&[source], &Defines::default()).map_err(|mistakes| {
         mistakes.iter().map(|mistake| mistake.render(&row.place, file)).collect::<String>()
     })?;
-    let table = Table::from_name(&row.table).unwrap();
-    let rules = loaded.ruleset(row.family).and_then(|ruleset| ruleset.table(table)).unwrap();
-    let text = print::table(rules, print::Options::default());
-    Ok(text.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect())
+    let rules = loaded.ruleset(row.family).into_iter().flat_map(|ruleset| ruleset.rules());
+    Ok(rules.map(|(_, chain, rule)| (print::rule(&chain.name, rule), rule.clone())).collect())
 }
 
 #[test]
@@ -31,16 +29,20 @@ fn every_row_is_printed_as_expected_or_refused() {
         let Row { place, family, chain, input, .. } = row;
         let found = canonical(row, &row.file());
         match (found, row.line()) {
-            (Ok(lines), Some(line)) if lines == [line.clone()] => {
+            (Ok(rules), Some(line)) if rules.len() == 1 && rules[0].0 == line => {
                 let again = row.file().replace(&format!("-A {chain} {input}"), &line);
-                if canonical(row, &again).as_ref() != Ok(&lines) {
+                let same = |again: &[(String, Rule)]| {
+                    again.len() == 1 && again[0].0 == line && again[0].1.same_as(&rules[0].1)
+                };
+                if !canonical(row, &again).is_ok_and(|again| same(&again)) {
                     wrong.push(format!(
                         "{place} ({family}, {chain}): {line}: not read the same again"
                     ));
                 }
             }
             (Err(_), None) => {}
-            (Ok(lines), expected) => {
+            (Ok(rules), expected) => {
+                let lines: Vec<&String> = rules.iter().map(|(line, _)| line).collect();
                 wrong
                     .push(format!("{place} ({family}, {chain}): {lines:?}, expected {expected:?}"));
             }
