@@ -2,7 +2,6 @@
 //! extensions reached from hooks where they are not allowed.
 
 use crate::diagnostic::{Diagnostic, Mistakes, Span};
-use crate::option::Spec;
 use crate::program::JUMP_DEPTH_MAX;
 use crate::ruleset::{Rule, Ruleset, TableRules};
 use crate::targets::Target;
@@ -100,20 +99,27 @@ fn check_hooks(rules: &TableRules, reach: &Reach, mistakes: &mut Mistakes) {
     for (chain, hooks) in rules.chains.iter().zip(reach).filter(|(chain, _)| chain.hook.is_none()) {
         for rule in &chain.rules {
             let matches = rule.matches.iter().map(|found| found.kind().spec());
-            let target = rule.target.iter().filter_map(|t| t.kind().map(|kind| kind.spec()));
-            for spec in matches.chain(target) {
-                check_extension(rule, spec, hooks, mistakes);
+            let matches = matches.map(|spec| (spec.name, spec.hooks));
+            let target = rule.target.iter();
+            let target = target.filter_map(|t| Some((t.kind()?.spec().name, t.hooks())));
+            for (name, allowed) in matches.chain(target) {
+                check_extension(rule, name, allowed, hooks, mistakes);
             }
         }
     }
 }
 
-fn check_extension(rule: &Rule, spec: &Spec, hooks: &[bool; 5], mistakes: &mut Mistakes) {
-    let wrong =
-        Hook::ALL.into_iter().find(|hook| hooks[hook.index()] && !spec.hooks.contains(hook));
-    let Some(hook) = wrong.filter(|_| !spec.hooks.is_empty()) else { return };
-    let allowed: Vec<&str> = spec.hooks.iter().map(|hook| hook.chain()).collect();
-    let message = format!("{} is reached from {hook}, where it is not allowed", spec.name);
+fn check_extension(
+    rule: &Rule,
+    name: &str,
+    allowed: &[Hook],
+    hooks: &[bool; 5],
+    mistakes: &mut Mistakes,
+) {
+    let wrong = Hook::ALL.into_iter().find(|hook| hooks[hook.index()] && !allowed.contains(hook));
+    let Some(hook) = wrong.filter(|_| !allowed.is_empty()) else { return };
+    let allowed: Vec<&str> = allowed.iter().map(|hook| hook.chain()).collect();
+    let message = format!("{name} is reached from {hook}, where it is not allowed");
     report(rule, message, format!("allowed from {}", allowed.join(", ")), mistakes);
 }
 

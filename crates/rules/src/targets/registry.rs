@@ -3,7 +3,7 @@
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec};
 use crate::print::Line;
-use kinwall_terms::{Family, Reason};
+use kinwall_terms::{Family, Hook, Reason};
 
 macro_rules! targets {
     ($($(#[$doc:meta])* $variant:ident = $module:ident,)*) => {
@@ -83,16 +83,84 @@ macro_rules! targets {
 }
 
 targets! {
+    /// `AUDIT`: a record for the audit system.
+    Audit = audit,
+    /// `CHECKSUM`: fills in the checksum.
+    Checksum = checksum,
+    /// `CLASSIFY`: sets the traffic class.
+    Classify = classify,
+    /// `CLUSTERIP`: several machines share one address.
+    Clusterip = clusterip,
+    /// `CONNMARK`: sets, saves or restores the connmark.
+    Connmark = connmark,
+    /// `CONNSECMARK`: saves or restores the security context.
+    Connsecmark = connsecmark,
     /// `CT`: how the packet is tracked.
     Ct = ct,
+    /// `DNAT`: another destination.
+    Dnat = dnat,
+    /// `DNPT`: another prefix of the destination.
+    Dnpt = dnpt,
+    /// `DSCP`: sets the code point.
+    Dscp = dscp,
+    /// `ECN`: changes congestion notification.
+    Ecn = ecn,
+    /// `HL`: changes the hop limit of IPv6.
+    Hl = hl,
+    /// `HMARK`: a packet mark by hash.
+    Hmark = hmark,
+    /// `IDLETIMER`: starts a timer again.
+    Idletimer = idletimer,
+    /// `LED`: a light blinks.
+    Led = led,
     /// `LOG`: a line in the kernel log.
     Log = log,
     /// `MARK`: sets the packet mark.
     Mark = mark,
+    /// `MASQUERADE`: the source becomes the address of the interface.
+    Masquerade = masquerade,
+    /// `NETMAP`: a network becomes another.
+    Netmap = netmap,
+    /// `NFLOG`: the packet goes to listeners.
+    Nflog = nflog,
+    /// `NFQUEUE`: the packet goes to a queue.
+    Nfqueue = nfqueue,
     /// `NOTRACK`: the packet is not tracked.
     Notrack = notrack,
+    /// `QUEUE`: the packet goes to queue 0.
+    Queue = queue,
+    /// `RATEEST`: feeds an estimator.
+    Rateest = rateest,
+    /// `REDIRECT`: the destination becomes the gateway.
+    Redirect = redirect,
     /// `REJECT`: dropped, and the sender is told.
     Reject = reject,
+    /// `SECMARK`: sets the security context.
+    Secmark = secmark,
+    /// `SET`: changes sets of addresses.
+    Set = set,
+    /// `SNAT`: another source.
+    Snat = snat,
+    /// `SNPT`: another prefix of the source.
+    Snpt = snpt,
+    /// `SYNPROXY`: the gateway shakes hands.
+    Synproxy = synproxy,
+    /// `TCPMSS`: changes the maximum segment size.
+    Tcpmss = tcpmss,
+    /// `TCPOPTSTRIP`: removes TCP options.
+    Tcpoptstrip = tcpoptstrip,
+    /// `TEE`: a copy goes to another gateway.
+    Tee = tee,
+    /// `TOS`: changes the TOS octet.
+    Tos = tos,
+    /// `TPROXY`: the packet goes to a local socket.
+    Tproxy = tproxy,
+    /// `TRACE`: the rules it meets are reported.
+    Trace = trace,
+    /// `TTL`: changes the time to live of IPv4.
+    Ttl = ttl,
+    /// `ULOG`: the packet goes to listeners, in the older way.
+    Ulog = ulog,
 }
 
 impl Kind {
@@ -105,6 +173,18 @@ impl Kind {
     /// Whether a target of that name exists in some family.
     pub fn exists(name: &str) -> bool {
         Kind::ALL.iter().any(|kind| kind.spec().name == name)
+    }
+}
+
+impl Target {
+    /// The hooks from which a rule with this target may be reached; empty: all. As its spec says,
+    /// unless an option says more.
+    pub fn hooks(&self) -> &'static [Hook] {
+        match self {
+            Target::Tcpmss(tcpmss::Tcpmss::Clamp) => tcpmss::CLAMP_HOOKS,
+            Target::Set(set) if set.map_priority || set.map_queue => set::MAP_HOOKS,
+            target => target.kind().map_or(&[], |kind| kind.spec().hooks),
+        }
     }
 }
 
