@@ -3,7 +3,9 @@
 mod captures;
 
 use captures::*;
-use kinwall_replay::{Input, Source, WriteError, Writer};
+use kinwall_replay::{Input, Source, Split, WriteError, Writer};
+use kinwall_terms::Verdict;
+use kinwall_wire::emit;
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapNGReader};
 use proptest::prelude::*;
@@ -153,6 +155,41 @@ fn nothing_is_left_of_what_was_not_finished() {
     let error = copy(&[ethernet()], &folder.0.join("no/such/folder.pcap")).unwrap_err().to_string();
     assert!(error.contains("folder.pcap: No such file"), "{error}");
     assert_eq!(folder.entries(), 1);
+}
+
+#[test]
+fn fragments_are_kept_where_their_datagram_is() {
+    let folder = Folder::new("split");
+    let fragments = |src: [u8; 4]| {
+        let whole = emit::Packet::new(src, [10, 0, 0, 9], emit::Udp::new(1, 2))
+            .payload(vec![src[3]; 3000])
+            .build();
+        emit::fragment(&whole, 1000, 7).unwrap()
+    };
+    let [a, b, c] = [1, 2, 3].map(|last| fragments([10, 0, 0, last]));
+    // Accepted, dropped, and never whole; their fragments take turns.
+    let order = [&c[0], &a[0], &b[0], &b[1], &a[1], &a[2], &b[2], &b[3], &a[3]];
+    let packets: Vec<Packet> =
+        (1..).zip(order).map(|(n, bytes)| Packet::new(n, 0, bytes)).collect();
+    let mut source = source(&[pcap(Order::Little, MICROSECONDS, 101, &packets)]);
+    let paths = ["accepted.pcap", "others.pcap"].map(|name| folder.0.join(name));
+    let [accepted, others] = paths.each_ref().map(|path| Writer::create(path, false).ok());
+    let mut split = Split::new(accepted, others);
+    while let Some(frame) = source.next() {
+        let verdict = match frame.number {
+            8 => Verdict::Drop,
+            9 => Verdict::Accept,
+            _ => Verdict::Consume,
+        };
+        split.write(&frame, verdict).unwrap();
+    }
+    split.finish().unwrap();
+    let seconds = |path: &PathBuf| {
+        let rows = rows(Source::open(&[Input::new(path)]).unwrap());
+        rows.iter().map(|row| row.0 / 1_000_000_000).collect::<Vec<u64>>()
+    };
+    assert_eq!(seconds(&paths[0]), [2, 5, 6, 9]);
+    assert_eq!(seconds(&paths[1]), [3, 4, 7, 8, 1]);
 }
 
 #[test]

@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Outcome, Trace};
 use kinwall_replay::output::{JsonLines, Output, Record, Style, Text};
-use kinwall_replay::{Change, Clock, Frame, Input, LOOK_AHEAD, Replay, Source, Writer};
+use kinwall_replay::{Change, Clock, Frame, Input, LOOK_AHEAD, Replay, Source, Split, Writer};
 use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, InterfaceName, Reason, Table, Verdict};
+use kinwall_terms::{Family, InterfaceName, Reason, Table};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -105,8 +105,10 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
     let session = Session {
         replay: Replay::new(engine, clock, changes),
         sources: rules.sources.iter().map(|source| source.name.clone()).collect(),
-        kept: keep(args.write.as_ref(), &source)?,
-        lost: keep(args.write_dropped.as_ref(), &source)?,
+        split: Split::new(
+            keep(args.write.as_ref(), &source)?,
+            keep(args.write_dropped.as_ref(), &source)?,
+        ),
         args: &args,
         seen: false,
     };
@@ -146,8 +148,7 @@ struct Session<'a> {
     replay: Replay,
     /// Names of the rule files.
     sources: Vec<String>,
-    kept: Option<Writer>,
-    lost: Option<Writer>,
+    split: Split,
     args: &'a ReplayArgs,
     /// Whether the one packet that was asked for was there.
     seen: bool,
@@ -226,14 +227,8 @@ impl Session<'_> {
     }
 
     fn write(&mut self, frame: &Frame<'_>, outcome: &Outcome) -> Result<(), Failure> {
-        let to = match outcome.verdict {
-            Verdict::Accept => &mut self.kept,
-            _ => &mut self.lost,
-        };
-        match to {
-            Some(writer) => writer.write(frame).map_err(|error| Failure::Failed(error.to_string())),
-            None => Ok(()),
-        }
+        let written = self.split.write(frame, outcome.verdict);
+        written.map_err(|error| Failure::Failed(error.to_string()))
     }
 
     fn finish<O: Output>(self, source: &Source, out: &mut O) -> Result<(), Failure> {
@@ -256,10 +251,8 @@ impl Session<'_> {
             out.record(&Record::Summary(Box::new(summary)))?;
         }
         out.flush()?;
-        let Session { replay, kept, lost, .. } = self;
-        for writer in [kept, lost].into_iter().flatten() {
-            writer.finish().map_err(|error| Failure::Failed(error.to_string()))?;
-        }
+        let Session { replay, split, .. } = self;
+        split.finish().map_err(|error| Failure::Failed(error.to_string()))?;
         for (capture, name) in replay.strangers() {
             let file = source.file(*capture).unwrap_or_default();
             eprintln!(
