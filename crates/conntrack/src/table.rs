@@ -340,6 +340,29 @@ impl<H> Conntrack<H> {
         lives
     }
 
+    /// A rule has answered a packet of the connection with a RST, which Linux takes for its end: a
+    /// TCP connection moves to CLOSE, with that state's timeout, whatever it was in.
+    pub fn close(&mut self, id: ConnId, now: Time) {
+        let Some(slot) = self.resolve(id) else { return };
+        let body = self.stores.body_mut(slot);
+        if body.is_dying() || !body.is_confirmed() {
+            return;
+        }
+        let policy = body.policy;
+        let ProtoState::Tcp(tcp) = &mut body.state else { return };
+        tcp.close();
+        let timeouts = match policy {
+            0 => &self.settings.tunables.timeouts,
+            policy => self
+                .policies
+                .get(usize::from(policy) - 1)
+                .unwrap_or(&self.settings.tunables.timeouts),
+        };
+        let seconds = timeouts.tcp.close_s;
+        self.refresh_slot(slot, now, seconds);
+        self.note_change(slot, Changes::STATE);
+    }
+
     /// Removes a connection, its expectations, and its children where they are tied to it.
     pub fn kill(&mut self, id: ConnId) -> bool {
         let Some(slot) = self.resolve(id) else { return false };

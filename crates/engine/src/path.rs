@@ -17,7 +17,7 @@ use kinwall_rules::eval::Decision;
 use kinwall_rules::facts::{Connections, Facts, Owner, PacketState};
 use kinwall_terms::ct::CtFacts;
 use kinwall_terms::{
-    CtState, Direction, Hook, InterfaceName, Reason, Table, Time, Tuple, Verdict, Zone,
+    CtState, Direction, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
 };
 use kinwall_topology::Destination;
 use kinwall_wire::Headers;
@@ -78,8 +78,8 @@ impl Engine {
             self.rules(p, Table::Security, Hook::Forward)?;
             self.rules(p, Table::Mangle, Hook::Postrouting)?;
         }
-        self.help(p)?;
-        self.confirm(p)
+        self.help(p).inspect_err(|_| p.rule = None)?;
+        self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
     /// A packet that the gateway itself sends.
@@ -92,8 +92,8 @@ impl Engine {
         self.rules(p, Table::Filter, Hook::Output)?;
         self.rules(p, Table::Security, Hook::Output)?;
         self.rules(p, Table::Mangle, Hook::Postrouting)?;
-        self.help(p)?;
-        self.confirm(p)
+        self.help(p).inspect_err(|_| p.rule = None)?;
+        self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
     /// What the IP input path of Linux refuses before any hook.
@@ -177,7 +177,12 @@ impl Engine {
                 Ok(())
             }
             Decision::Drop(reason) => p.end_by(rule, Verdict::Drop, Some(reason)),
-            Decision::Reject(with) => p.end_by(rule, Verdict::Reject(with), Some(Reason::Rule)),
+            Decision::Reject(with) => {
+                if let (RejectWith::TcpReset, Some(id)) = (with, p.ct.and_then(|ct| ct.conn)) {
+                    self.conntrack.close(id, p.now);
+                }
+                p.end_by(rule, Verdict::Reject(with), Some(Reason::Rule))
+            }
             Decision::Unknown => p.end_by(rule, Verdict::Unknown, None),
         }
     }

@@ -23,9 +23,13 @@ impl<'a> Packet<'a> {
         self.headers.transport(self.bytes)
     }
 
-    /// Whether the transport checksum must be verified and is wrong.
+    /// Whether the transport checksum must be verified and is wrong. Over a fragment it always
+    /// is: it was summed over the whole datagram.
     pub(crate) fn has_bad_checksum(&self, tunables: &Tunables) -> bool {
-        self.prerouting && tunables.checksum && !self.headers.verify_checksum(self.bytes)
+        let is_part = self.headers.fragment.is_some_and(|fragment| !fragment.is_atomic());
+        self.prerouting
+            && tunables.checksum
+            && (is_part || !self.headers.verify_checksum(self.bytes))
     }
 }
 

@@ -202,6 +202,11 @@ impl State {
         self.state.is_closing()
     }
 
+    /// The gateway itself has ended the connection with a RST.
+    pub(crate) fn close(&mut self) {
+        self.state = TcpState::Close;
+    }
+
     pub(super) fn pack(flow: &Flow, state: TcpState) -> State {
         let Flow { sides: [original, reply], last, repetitions, .. } = *flow;
         State {
