@@ -64,7 +64,6 @@
 -j nosuch;;FAIL
 -g nosuch;;FAIL
 -j INPUT;;FAIL
--j QUEUE;;FAIL
 -j;;FAIL
 -j ACCEPT -j DROP;;FAIL
 -j ACCEPT -g chain;;FAIL

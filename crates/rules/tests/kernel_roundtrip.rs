@@ -46,7 +46,8 @@ fn can_run() -> bool {
 /// What the tool prints, from `*TABLE` to COMMIT, after loading `file`; or what it says.
 fn real(family: Family, table: &str, file: &str) -> Result<String, String> {
     let tool = tool(family);
-    let script = format!("{tool}-restore >&2 && {tool}-save -t {table}");
+    let sets = if file.contains("-set ") { sets(family) } else { String::new() };
+    let script = format!("{sets}{tool}-restore >&2 && {tool}-save -t {table}");
     let mut child = Command::new("unshare")
         .args(["-n", "sh", "-c", &script])
         .stdin(Stdio::piped())
@@ -61,6 +62,16 @@ fn real(family: Family, table: &str, file: &str) -> Result<String, String> {
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect())
+}
+
+/// Makes the sets that rows name: the tool asks for them.
+fn sets(family: Family) -> String {
+    let inet = match family {
+        Family::Ipv4 => "inet",
+        Family::Ipv6 => "inet6",
+    };
+    let create = |set: &str| format!("ipset create {set} family {inet} timeout 0 && ");
+    create("foo hash:ip,port") + &create("bar hash:ip")
 }
 
 fn ours(family: Family, table: &str, file: &str) -> Result<String, String> {
@@ -79,7 +90,7 @@ fn the_real_tool_prints_and_refuses_the_rows_as_we_do() {
     }
     let mut wrong = Vec::new();
     let rows = rows();
-    for row in &rows {
+    for row in rows.iter().filter(|row| !row.untried) {
         let Row { place, family, table, chain, .. } = row;
         let file = row.file();
         match (real(*family, table, &file), row.line()) {

@@ -1,6 +1,6 @@
 //! `-d 192.0.2.1/32 -i eth0 -j CLUSTERIP --new --hashmode sourceip --clustermac 01:00:5E:00:00:20
-//! --total-nodes 2 --local-node 1`: several machines share one address, each takes the connections of its
-//! hash. Which those are is not known here.
+//! --total-nodes 2 --local-node 1`: several machines share one address, each takes the
+//! connections of its hash. Which those are is not known here.
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Decision, Effect, Scene};

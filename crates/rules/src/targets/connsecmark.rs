@@ -1,5 +1,5 @@
-//! `-j CONNSECMARK --save`: copies the security context of the packet to its connection, or back; the
-//! walk goes on.
+//! `-j CONNSECMARK --save`: copies the security context of the packet to its connection, or back;
+//! the walk goes on.
 
 use crate::eval::{Effect, Scene};
 use crate::option::{Args, Spec, flag};

@@ -1,5 +1,5 @@
-//! `-p tcp -j ECN --ecn-tcp-remove`: clears or sets the bits of explicit congestion notification; the
-//! walk goes on. Bits of TCP need `-p tcp`.
+//! `-p tcp -j ECN --ecn-tcp-remove`: clears or sets the bits of explicit congestion notification;
+//! the walk goes on. Bits of TCP need `-p tcp`.
 
 use crate::eval::{Effect, Scene};
 use crate::option::{Args, Spec, flag, value};

@@ -1,5 +1,5 @@
-//! `-j IDLETIMER --timeout 60 --label eth0-out`: a timer of that name starts again; the walk goes on.
-//! When it runs out, user space is told.
+//! `-j IDLETIMER --timeout 60 --label eth0-out`: a timer of that name starts again; the walk goes
+//! on. When it runs out, user space is told.
 
 use super::name;
 use crate::eval::{Effect, Scene};

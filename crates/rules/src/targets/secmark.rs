@@ -1,5 +1,5 @@
-//! `-j SECMARK --selctx system_u:object_r:http_packet_t:s0`: sets the security context of the packet; the
-//! walk goes on.
+//! `-j SECMARK --selctx system_u:object_r:http_packet_t:s0`: sets the security context of the
+//! packet; the walk goes on.
 
 use super::name;
 use crate::eval::{Effect, Scene};

@@ -1,5 +1,6 @@
-//! `-j SNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64`: the prefix of the source becomes another, by
-//! RFC 6296. Translation is not applied, and what rules would make of the new address is not known.
+//! `-j SNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64`: the prefix of the source becomes
+//! another, by RFC 6296. Translation is not applied, and what rules would make of the new address
+//! is not known.
 
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, value};

@@ -1,5 +1,5 @@
-//! `-p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1460`: the gateway shakes hands in
-//! the place of the server. What becomes of the packet is not known here.
+//! `-p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1460`: the gateway shakes
+//! hands in the place of the server. What becomes of the packet is not known here.
 
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, flag, value};

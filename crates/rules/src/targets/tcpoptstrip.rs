@@ -1,4 +1,5 @@
-//! `-p tcp -j TCPOPTSTRIP --strip-options 4,5`: TCP options are overwritten by padding; the walk goes on.
+//! `-p tcp -j TCPOPTSTRIP --strip-options 4,5`: TCP options are overwritten by padding; the walk
+//! goes on.
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Effect, Scene};

@@ -1,5 +1,5 @@
-//! `-p tcp -j TPROXY --on-port 3128`: the packet goes to a local socket, its addresses unchanged. Which
-//! sockets there are is not known here.
+//! `-p tcp -j TPROXY --on-port 3128`: the packet goes to a local socket, its addresses unchanged.
+//! Which sockets there are is not known here.
 
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, value};

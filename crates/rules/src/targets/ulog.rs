@@ -1,5 +1,5 @@
-//! `-j ULOG --ulog-nlgroup 2`: the packet goes to a netlink group of listeners; the walk goes on. The
-//! predecessor of NFLOG.
+//! `-j ULOG --ulog-nlgroup 2`: the packet goes to a netlink group of listeners; the walk goes on.
+//! The predecessor of NFLOG.
 
 use crate::eval::{Effect, Scene};
 use crate::option::{Args, Spec, value};

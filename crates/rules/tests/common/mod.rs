@@ -1,7 +1,8 @@
 //! Rows of rules: `tests/rules/*.t` at the root of the repository.
 //!
 //! A row is `INPUT;EXPECTED;OK`, `INPUT;;FAIL`, or `INPUT;;STRICT` where we refuse what the real
-//! tool lets pass. INPUT stands behind `-A CHAIN`; EXPECTED is
+//! tool lets pass, or `INPUT;EXPECTED;UNTRIED` where kernels of today lack the module. INPUT
+//! stands behind `-A CHAIN`; EXPECTED is
 //! what is printed behind `-A CHAIN`, `=` for the same text. Lines that set the scene:
 //! `*TABLE`, `:CHAIN,CHAIN` (each row is tried in each chain), `@ipv4`, `@ipv6` or `@both`.
 //! `#` begins a comment.
@@ -22,6 +23,9 @@ pub(crate) struct Row {
     /// Refused by us alone.
     #[allow(dead_code, reason = "only the comparison with the real tool asks")]
     pub strict: bool,
+    /// Not known to the kernel of today.
+    #[allow(dead_code, reason = "only the comparison with the real tool asks")]
+    pub untried: bool,
 }
 
 impl Row {
@@ -66,6 +70,7 @@ fn rows_of(path: &Path) -> Vec<Row> {
             _ => {
                 let (input, expected) = read(line, &place);
                 let strict = line.ends_with(";STRICT");
+                let untried = line.ends_with(";UNTRIED");
                 for family in &families {
                     for chain in &chains {
                         rows.push(Row {
@@ -76,6 +81,7 @@ fn rows_of(path: &Path) -> Vec<Row> {
                             input: input.clone(),
                             expected: expected.clone(),
                             strict,
+                            untried,
                         });
                     }
                 }
@@ -92,8 +98,8 @@ fn read(line: &str, place: &str) -> (String, Option<String>) {
         panic!("{place}: a row is INPUT;EXPECTED;OK or INPUT;;FAIL");
     };
     match (verdict.trim(), expected) {
-        ("OK", "=") => (input.to_owned(), Some(input.to_owned())),
-        ("OK", text) => (input.to_owned(), Some(text.to_owned())),
+        ("OK" | "UNTRIED", "=") => (input.to_owned(), Some(input.to_owned())),
+        ("OK" | "UNTRIED", text) => (input.to_owned(), Some(text.to_owned())),
         ("FAIL" | "STRICT", "") => (input.to_owned(), None),
         _ => panic!("{place}: the last cell is OK, or FAIL with nothing before it"),
     }

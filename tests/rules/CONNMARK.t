@@ -1,0 +1,52 @@
+*mangle
+:PREROUTING
+@both
+-j CONNMARK --set-mark 1;-j CONNMARK --set-xmark 0x1/0xffffffff;OK
+-j CONNMARK --set-mark 0x10/0xf;-j CONNMARK --set-xmark 0x10/0x1f;OK
+-j CONNMARK --set-xmark 0x10/0xf0;=;OK
+-j CONNMARK --set-xmark 0;-j CONNMARK --set-xmark 0x0/0xffffffff;OK
+-j CONNMARK --and-mark 0xf;-j CONNMARK --set-xmark 0x0/0xfffffff0;OK
+-j CONNMARK --or-mark 4;-j CONNMARK --set-xmark 0x4/0x4;OK
+-j CONNMARK --xor-mark 7;-j CONNMARK --set-xmark 0x7/0x0;OK
+-j CONNMARK --and-mark 0;-j CONNMARK --set-xmark 0x0/0xffffffff;OK
+-j CONNMARK --save-mark;-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff;OK
+-j CONNMARK --save-mark --mask 0xff;-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff;OK
+-j CONNMARK --save-mark --nfmask 0xf --ctmask 0xf0;=;OK
+-j CONNMARK --save-mark --ctmask 0xf0;-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xf0;OK
+-j CONNMARK --restore-mark;-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff;OK
+-j CONNMARK --restore-mark --mask 0xff00;-j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00;OK
+-j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xf0;=;OK
+-j CONNMARK --set-mark 1 --left-shift-mark 3;-j CONNMARK --set-xmark 0x1/0xffffffff --left-shift-mark 3;OK
+-j CONNMARK --save-mark --right-shift-mark 8;-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff --right-shift-mark 8;OK
+-j CONNMARK --restore-mark --mask 0xff --left-shift-mark 31;-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff --left-shift-mark 31;OK
+-j CONNMARK --restore-mark --left-shift-mark 0;-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff;OK
+-j CONNMARK --restore-mark --left-shift-mark 32;;FAIL
+-j CONNMARK --restore-mark --right-shift-mark 33;;FAIL
+-j CONNMARK --restore-mark --right-shift-mark 3 --left-shift-mark 2;;STRICT
+-j CONNMARK --left-shift-mark 2;;FAIL
+-j CONNMARK --set-xmark 0x3/0xf --right-shift-mark 2;=;OK
+-j CONNMARK --and-mark 0xf --left-shift-mark 2;-j CONNMARK --set-xmark 0x0/0xfffffff0 --left-shift-mark 2;OK
+-j CONNMARK --or-mark 0xf --left-shift-mark 2;-j CONNMARK --set-xmark 0xf/0xf --left-shift-mark 2;OK
+-j CONNMARK --xor-mark 0xf --left-shift-mark 2;-j CONNMARK --set-xmark 0xf/0x0 --left-shift-mark 2;OK
+-j CONNMARK --set-xmark 0xffffffff/0;-j CONNMARK --set-xmark 0xffffffff/0x0;OK
+-j CONNMARK --set-mark 0xffffffff;-j CONNMARK --set-xmark 0xffffffff/0xffffffff;OK
+-j CONNMARK --set-mark 0x100000000;;FAIL
+-j CONNMARK --set-mark x;;FAIL
+-j CONNMARK --set-mark 1/x;;FAIL
+-j CONNMARK --set-mark 1/;;FAIL
+-j CONNMARK --set-mark -1;;FAIL
+-j CONNMARK;;FAIL
+-j CONNMARK --mask 1;;FAIL
+-j CONNMARK --set-mark 1 --mask 2;;STRICT
+-j CONNMARK --set-mark 1 --nfmask 2;;STRICT
+-j CONNMARK --nfmask 2;;FAIL
+-j CONNMARK --set-mark 1 --save-mark;;FAIL
+-j CONNMARK --save-mark --restore-mark;;FAIL
+-j CONNMARK --save-mark --save-mark;;FAIL
+-j CONNMARK --save-mark --mask 1 --nfmask 2;;FAIL
+-j CONNMARK --save-mark --mask 1 --ctmask 2;;FAIL
+-j CONNMARK --save-mark --nfmask 1 --mask 2;;FAIL
+-j CONNMARK --mask 2 --save-mark;-j CONNMARK --save-mark --nfmask 0x2 --ctmask 0x2;OK
+-j CONNMARK --nfmask 2 --save-mark;-j CONNMARK --save-mark --nfmask 0x2 --ctmask 0xffffffff;OK
+-j CONNMARK --set-mark 1 --set-xmark 2;;FAIL
+-j CONNMARK --or-mark 1 --and-mark 2;;FAIL
