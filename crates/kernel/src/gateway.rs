@@ -175,6 +175,8 @@ impl Gateway {
             if has_sets {
                 run("ipset", "ipset", &["destroy"], "")?;
             }
+            // The connbytes match turns accounting on and leaves it so.
+            sysctl_set("net.netfilter.nf_conntrack_acct", "0")?;
             changed.iter().rev().try_for_each(|(name, value)| sysctl_set(name, value))
         })?;
         self.ask.order(EXPECTATIONS, MSG_DELETE)?;

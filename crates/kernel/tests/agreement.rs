@@ -125,6 +125,7 @@ fn generated(seed: u64) -> Case {
     let mut random = Random::new(seed);
     let rules4 = rules::ruleset(&mut random, &world, Family::Ipv4);
     let rules6 = rules::ruleset(&mut random, &world, Family::Ipv6);
+    let sysctls = rules::settings(&mut random);
     let packets = traffic::traffic(&mut random, &world, SESSIONS)
         .into_iter()
         .map(|sent| match sent.ingress {
@@ -137,8 +138,9 @@ fn generated(seed: u64) -> Case {
         topology: world.topology().to_string(),
         rules4: Some(rules4),
         rules6: Some(rules6),
+        sysctls,
+        ipsets: Some(rules::SETS.to_string()),
         packets,
-        ..Case::default()
     }
 }
 
@@ -147,6 +149,9 @@ fn told(case: &Case, shown: &Disagreement) -> String {
     let mut text = format!("---- {} packet {}: {}\n", case.name, shown.packet, shown.about);
     for difference in &shown.differences {
         text += &format!("  {difference}\n");
+    }
+    for (name, value) in &case.sysctls {
+        text += &format!("  {name}={value}\n");
     }
     for rules in [&case.rules4, &case.rules6].into_iter().flatten() {
         let lines =

@@ -342,6 +342,7 @@ fn run(gateway: &mut Option<Gateway>, seed: u64, probes: bool) -> Vec<Answer> {
     let scenario = Scenario {
         rules4: Some(&rules4),
         rules6: Some(&rules6),
+        ipsets: Some(rules::SETS),
         probes,
         ..Scenario::new(&topology)
     };

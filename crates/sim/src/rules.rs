@@ -35,6 +35,57 @@ pub fn ruleset(random: &mut Random, world: &World, family: Family) -> String {
     text
 }
 
+/// The sets that rules may ask, as `ipset restore` reads them.
+pub const SETS: &str = "\
+create hosts4 hash:ip family inet
+add hosts4 10.1.0.5
+add hosts4 203.0.113.9
+add hosts4 172.16.5.99
+create hosts6 hash:ip family inet6
+add hosts6 fd00:1::5
+add hosts6 2001:db8::9
+create nets4 hash:net family inet
+add nets4 10.7.0.0/16
+add nets4 198.51.100.0/24
+add nets4 198.51.100.3 nomatch
+create nets6 hash:net family inet6
+add nets6 fd00:2::/64
+add nets6 2001:db8:9::/48
+create ports bitmap:port range 0-65535
+add ports 21
+add ports 69
+add ports 1024-20000
+create services4 hash:ip,port family inet
+add services4 203.0.113.9,tcp:21
+add services4 10.1.0.5,udp:69
+create services6 hash:ip,port family inet6
+add services6 fd00:1::5,tcp:21
+";
+
+/// Sysctls that somebody might set: how the trackers judge, and how long they remember.
+pub fn settings(random: &mut Random) -> Vec<(String, String)> {
+    const CHOICES: [(&str, &[&str]); 16] = [
+        ("net.netfilter.nf_conntrack_tcp_loose", &["0", "1"]),
+        ("net.netfilter.nf_conntrack_tcp_be_liberal", &["0", "1"]),
+        ("net.netfilter.nf_conntrack_tcp_ignore_invalid_rst", &["0", "1"]),
+        ("net.netfilter.nf_conntrack_tcp_max_retrans", &["0", "1", "3", "5"]),
+        ("net.netfilter.nf_conntrack_checksum", &["0", "1"]),
+        ("net.netfilter.nf_conntrack_acct", &["0", "1"]),
+        ("net.netfilter.nf_conntrack_tcp_timeout_syn_sent", &["60", "120"]),
+        ("net.netfilter.nf_conntrack_tcp_timeout_established", &["7200", "432000"]),
+        ("net.netfilter.nf_conntrack_tcp_timeout_unacknowledged", &["100", "300"]),
+        ("net.netfilter.nf_conntrack_udp_timeout", &["45", "30"]),
+        ("net.netfilter.nf_conntrack_icmp_timeout", &["40"]),
+        ("net.netfilter.nf_conntrack_generic_timeout", &["300"]),
+        ("net.netfilter.nf_conntrack_gre_timeout", &["50"]),
+        ("net.ipv4.conf.eth0.rp_filter", &["0", "1", "2"]),
+        ("net.ipv4.conf.eth1.rp_filter", &["0", "1", "2"]),
+        ("net.ipv4.conf.all.rp_filter", &["0", "0", "1", "2"]),
+    ];
+    let chosen = CHOICES.iter().filter(|_| random.percent(12)).copied().collect::<Vec<_>>();
+    chosen.iter().map(|(name, values)| (name.to_string(), random.pick(values).into())).collect()
+}
+
 fn write_table(
     text: &mut String,
     random: &mut Random,

@@ -47,6 +47,13 @@ const MATCHES: &[Match] = &[
     (|place, _| place.family == Family::Ipv6, extension_header),
     (|place, _| !matches!(place.hook, Hook::Output | Hook::Postrouting), mac),
     (always, policy),
+    (always, connbytes),
+    (always, connlimit),
+    (always, recent),
+    (always, nth),
+    (always, quota),
+    (always, set),
+    (|_, proto| matches!(proto, Proto::Other), security_header),
 ];
 
 fn always(_: Place, _: Proto) -> bool {
@@ -136,8 +143,8 @@ fn protocol(random: &mut Random, family: Family) -> (String, Proto) {
         10 => match random.below(4) {
             0 => (String::from(" -p udplite"), Proto::Udplite),
             1 => (format!(" -p sctp -m sctp{}", ports(random)), Proto::Sctp),
-            2 => (String::from(" -p gre"), Proto::Other),
-            _ => (String::from(" -p 253"), Proto::Other),
+            2 => (format!(" -p {}", random.pick(&["gre", "253"])), Proto::Any),
+            _ => (String::from(" -p esp"), Proto::Other),
         },
         _ => (String::new(), Proto::Any),
     }
@@ -401,4 +408,67 @@ fn policy(random: &mut Random, _: &World, place: Place) -> String {
         Hook::Forward => random.pick(&["in", "out"]),
     };
     format!(" -m policy --dir {direction} --pol {}", random.pick(&["none", "ipsec"]))
+}
+
+fn connbytes(random: &mut Random, _: &World, _: Place) -> String {
+    let low = random.below(6);
+    let dir = random.pick(&["original", "reply", "both"]);
+    let mode = random.pick(&["packets", "bytes", "avgpkt"]);
+    let low = if mode == "packets" { low } else { low * 60 };
+    format!(
+        " -m connbytes {}--connbytes {low}:{} --connbytes-mode {mode} --connbytes-dir {dir}",
+        not(random, 20),
+        low + random.below(500),
+    )
+}
+
+fn connlimit(random: &mut Random, _: &World, place: Place) -> String {
+    let mask = match place.family {
+        Family::Ipv4 => random.pick(&[0, 8, 24, 32]),
+        Family::Ipv6 => random.pick(&[0, 16, 64, 128]),
+    };
+    let flag = random.pick(&["--connlimit-above", "--connlimit-upto"]);
+    let end = random.pick(&["saddr", "daddr"]);
+    let number = random.below(5);
+    format!(" -m connlimit {flag} {number} --connlimit-mask {mask} --connlimit-{end}")
+}
+
+/// Without seconds: nothing is ever too old.
+fn recent(random: &mut Random, _: &World, _: Place) -> String {
+    let verb = random.pick(&["--set", "--rcheck", "--update", "--remove"]);
+    let hits = matches!(verb, "--rcheck" | "--update") && random.percent(40);
+    let hits = if hits { format!(" --hitcount {}", 1 + random.below(4)) } else { String::new() };
+    let name = random.pick(&["here", "there"]);
+    let end = random.pick(&["--rsource", "--rdest"]);
+    format!(" -m recent {}{verb}{hits} --name {name} {end}", not(random, 15))
+}
+
+fn nth(random: &mut Random, _: &World, _: Place) -> String {
+    let every = 1 + random.below(5);
+    let packet = random.below(every);
+    format!(" -m statistic --mode nth {}--every {every} --packet {packet}", not(random, 20))
+}
+
+fn quota(random: &mut Random, _: &World, _: Place) -> String {
+    format!(" -m quota {}--quota {}", not(random, 20), random.below(5000))
+}
+
+fn set(random: &mut Random, _: &World, place: Place) -> String {
+    let (name, ends) = random.pick(&SETS);
+    let version = if place.family == Family::Ipv4 { 4 } else { 6 };
+    let ends = random.pick(ends);
+    let name = if name == "ports" { String::from(name) } else { format!("{name}{version}") };
+    format!(" -m set {}--match-set {name} {ends}", not(random, 20))
+}
+
+/// The sets of [`super::SETS`], and the directions that each takes.
+const SETS: [(&str, &[&str]); 4] = [
+    ("hosts", &["src", "dst"]),
+    ("nets", &["src", "dst"]),
+    ("ports", &["src", "dst"]),
+    ("services", &["src,dst", "dst,dst", "dst,src"]),
+];
+
+fn security_header(random: &mut Random, _: &World, _: Place) -> String {
+    format!(" -m esp {}--espspi 0:{}", not(random, 20), random.bits() as u32)
 }
