@@ -64,9 +64,12 @@ fn walk(table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
     (walk.decision, state)
 }
 
+/// What a row looks at.
+type Field = fn(&PacketState) -> u32;
+
 #[test]
 fn targets_change_the_packet_as_linux_does() {
-    let rows: &[(&str, fn(&PacketState) -> u32, u32)] = &[
+    let rows: &[(&str, Field, u32)] = &[
         ("-j MARK --set-xmark 0x1/0xf00", |s| s.mark, 0xf001),
         ("-j MARK --and-mark 0xf00", |s| s.mark, 0xf00),
         ("-j CONNMARK --set-mark 5", |s| s.connmark.unwrap(), 5),
