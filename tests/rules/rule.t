@@ -64,6 +64,7 @@
 -j nosuch;;FAIL
 -g nosuch;;FAIL
 -j INPUT;;FAIL
+-j QUEUE;;FAIL
 -j;;FAIL
 -j ACCEPT -j DROP;;FAIL
 -j ACCEPT -g chain;;FAIL

@@ -23,7 +23,6 @@ pub mod netmap;
 pub mod nflog;
 pub mod nfqueue;
 pub mod notrack;
-pub mod queue;
 pub mod rateest;
 pub mod redirect;
 pub mod registry;

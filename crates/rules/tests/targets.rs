@@ -109,7 +109,6 @@ fn targets_that_end_the_walk() {
     let rows = [
         (Table::Filter, Hook::Input, "-j NFQUEUE --queue-num 3 --queue-bypass", queue(3, true)),
         (Table::Filter, Hook::Input, "-j NFQUEUE --queue-balance 2:5", queue(2, false)),
-        (Table::Filter, Hook::Input, "-j QUEUE", queue(0, false)),
         (Table::Filter, Hook::Input, "-p tcp -j SYNPROXY", Decision::Unknown),
         (Table::Mangle, Hook::Prerouting, "-p tcp -j TPROXY --on-port 1", Decision::Unknown),
         (Table::Nat, Hook::Postrouting, "-j MASQUERADE", Decision::Accept),

@@ -127,8 +127,6 @@ targets! {
     Nfqueue = nfqueue,
     /// `NOTRACK`: the packet is not tracked.
     Notrack = notrack,
-    /// `QUEUE`: the packet goes to queue 0.
-    Queue = queue,
     /// `RATEEST`: feeds an estimator.
     Rateest = rateest,
     /// `REDIRECT`: the destination becomes the gateway.
