@@ -23,13 +23,16 @@ impl<'a> Packet<'a> {
         self.headers.transport(self.bytes)
     }
 
-    /// Whether the transport checksum must be verified and is wrong. Over a fragment it always
-    /// is: it was summed over the whole datagram.
+    /// Whether the transport checksum must be verified and is wrong. That of a fragment that was
+    /// not reassembled is held against the bytes that are there.
     pub(crate) fn has_bad_checksum(&self, tunables: &Tunables) -> bool {
-        let is_part = self.headers.fragment.is_some_and(|fragment| !fragment.is_atomic());
-        self.prerouting
-            && tunables.checksum
-            && (is_part || !self.headers.verify_checksum(self.bytes))
+        if !self.prerouting || !tunables.checksum {
+            return false;
+        }
+        match self.headers.fragment {
+            None => !self.headers.verify_checksum(self.bytes),
+            Some(_) => !Headers { fragment: None, ..*self.headers }.verify_checksum(self.bytes),
+        }
     }
 }
 

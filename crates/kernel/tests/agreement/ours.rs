@@ -96,7 +96,10 @@ impl Ours {
                 .iter()
                 .map(|m| (families[usize::from(m.file)], m.span.line as usize, &m.message))
                 .collect::<Vec<_>>();
-            lines.sort();
+            // Of several mistakes in a line a match that is not there is the cause of the others.
+            lines.sort_by_key(|(family, line, message)| {
+                (*family, *line, !message.starts_with("no match is called"), *message)
+            });
             lines.dedup_by_key(|&mut (family, line, _)| (family, line));
             for (family, line, message) in lines.into_iter().rev() {
                 let rules = match family {

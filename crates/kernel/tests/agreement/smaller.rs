@@ -48,7 +48,7 @@ pub(crate) fn smaller(both: &mut Both, case: &Case, first: &Disagreement) -> (Ca
 }
 
 /// Runs through both engines, at most, for one case.
-const ATTEMPTS_MAX: usize = 400;
+const ATTEMPTS_MAX: usize = 200;
 
 /// The case without one line of its rules; `Some(None)` when the line must stay, `None` when
 /// there is none.
