@@ -225,6 +225,7 @@ fn expectations(bencher: Bencher<'_, '_>) {
                 helper: HelperId(0),
                 child_helper: None,
                 announced: Announcement { packet: 1, span: Span { offset: 0, length: 1 } },
+                announcer: client,
                 saved: None,
                 skip_master: false,
             };

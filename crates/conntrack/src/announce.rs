@@ -129,10 +129,10 @@ impl<H> Conntrack<H> {
             .filter(move |view| view.deadline > now)
     }
 
-    /// How many expectations that have not expired are of children that would come to `dst`.
-    pub fn expectation_count_towards(&self, dst: IpAddr, now: Time) -> usize {
-        let towards = self.expectations.towards(self.stores.hasher(), dst);
-        towards.filter(|&slot| self.expectations.entry(slot).deadline > now).count()
+    /// How many expectations that have not expired `announcer` has announced, over all masters.
+    pub fn expectation_count_from(&self, announcer: IpAddr, now: Time) -> usize {
+        let announced = self.expectations.announced_by(self.stores.hasher(), announcer);
+        announced.filter(|&slot| self.expectations.entry(slot).deadline > now).count()
     }
 
     /// Takes an expectation back; false when it is gone already.

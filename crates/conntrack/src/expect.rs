@@ -8,7 +8,7 @@
 //! ```text
 //! matching    by dst, dport, proto, zone, and by src for exact ones: what a packet is looked up in
 //! sharing     exact ones by dst, dport, proto, zone: what a new wide one must not overlap
-//! receiving   by dst: how many children may come to one address
+//! announced   by the announcer's address: how many one peer has pending
 //! holdings    by master and class, in order of age: limits, eviction, removal
 //! ```
 
@@ -29,7 +29,7 @@ const HEADS_MAX: u32 = 1 << 20;
 /// The lists an expectation is in, each with a table of first members.
 const MATCHING: usize = 0;
 const SHARING: usize = 1;
-const RECEIVING: usize = 2;
+const ANNOUNCED: usize = 2;
 const LISTS: usize = 3;
 
 /// A handle of an expectation; stale handles are recognised.
@@ -63,6 +63,8 @@ pub struct Expectation {
     pub child_helper: Option<HelperId>,
     /// Where it was announced.
     pub announced: Announcement,
+    /// Who announced it: the sender of that packet.
+    pub announcer: IpAddr,
     /// What was named before translation.
     pub saved: Option<Saved>,
     /// The same expectation of another master is no clash but [`Refusal::Already`].
@@ -167,6 +169,7 @@ impl Default for Entry {
             helper: HelperId(0),
             child_helper: None,
             announced: Announcement { packet: 0, span },
+            announcer: nobody,
             saved: None,
             skip_master: false,
         };
@@ -348,7 +351,7 @@ impl Expectations {
             false => hash_wide(hasher, tuple, zone),
         };
         let sharing = is_exact.then(|| hash_sharing(hasher, tuple, zone));
-        let receiving = hash_receiving(hasher, tuple.dst);
+        let announced = hash_announcer(hasher, request.announcer);
         self.last_serial += 1;
         // A handle holds 32 bits of it, and 0 there means nothing.
         if self.last_serial as u32 == 0 {
@@ -362,7 +365,7 @@ impl Expectations {
             zone,
             request,
             deadline,
-            hashes: [Some(matching), sharing, Some(receiving)],
+            hashes: [Some(matching), sharing, Some(announced)],
             held: Link { next: holding.head, prev: NONE },
             ..Entry::default()
         });
@@ -433,10 +436,14 @@ impl Expectations {
         (next != NONE).then_some(next)
     }
 
-    /// The expectations of children that would come to `dst`.
-    pub(crate) fn towards(&self, hasher: &Hasher, dst: IpAddr) -> impl Iterator<Item = u32> + '_ {
-        let list = self.list(RECEIVING, hash_receiving(hasher, dst));
-        list.filter(move |&slot| self.entries[slot].request.expected.tuple.dst == dst)
+    /// The expectations that `announcer` has announced, on whatever connection.
+    pub(crate) fn announced_by(
+        &self,
+        hasher: &Hasher,
+        announcer: IpAddr,
+    ) -> impl Iterator<Item = u32> + '_ {
+        let list = self.list(ANNOUNCED, hash_announcer(hasher, announcer));
+        list.filter(move |&slot| self.entries[slot].request.announcer == announcer)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -549,9 +556,9 @@ fn hash_sharing(hasher: &Hasher, tuple: &Tuple, zone: u16) -> u64 {
     hash(hasher, tuple, zone, 0, 3)
 }
 
-fn hash_receiving(hasher: &Hasher, dst: IpAddr) -> u64 {
-    let dst = bits(dst);
-    hasher.hash([(dst >> 64) as u64, dst as u64])
+fn hash_announcer(hasher: &Hasher, announcer: IpAddr) -> u64 {
+    let announcer = bits(announcer);
+    hasher.hash([(announcer >> 64) as u64, announcer as u64])
 }
 
 fn hash(hasher: &Hasher, tuple: &Tuple, zone: u16, src: u128, kind: u64) -> u64 {

@@ -7,8 +7,7 @@ use crate::path::{Passage, Stage, Stop};
 use crate::trace::{AssignedBy, Expecting, Step};
 use kinwall_conntrack::stream::Stream;
 use kinwall_conntrack::{
-    Announcement, ConnId, Conntrack, ExpId, Expectation, ExpectationView, HelperId, PacketCt,
-    Refusal, View,
+    Announcement, ConnId, Conntrack, ExpId, Expectation, HelperId, PacketCt, Refusal, View,
 };
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{
@@ -126,11 +125,6 @@ impl Engine {
         self.effects.clear();
         let Engine { conntrack, settings, topology, effects, .. } = self;
         let Some(instance) = settings.instances.get(helper.0) else { return 0 };
-        let pending = if instance.guard.counts() {
-            pending(conntrack, view, p.headers.src, p.now)
-        } else {
-            Pending::default()
-        };
         let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return 0 };
         if state.blind {
             return 0;
@@ -150,26 +144,24 @@ impl Engine {
             kernel: settings.tracking.kernel(),
             broadcast: broadcast(topology, p),
             routing: Some(&routes),
-            pending,
         };
-        match (p.headers.l4, settings.profile) {
+        let sender = segment.sender();
+        let packet_at = match (p.headers.l4, settings.profile) {
             (L4::Tcp(tcp), Profile::Strict) => {
                 let stream = &mut state.streams[ct.direction.index()];
-                return read_stream(
-                    instance,
-                    stream,
-                    &tcp,
-                    ct,
-                    segment,
-                    &mut state.scratch,
-                    effects,
-                );
+                read_stream(instance, stream, &tcp, ct, segment, &mut state.scratch, effects)
             }
-            (L4::Tcp(tcp), Profile::Linux) => segment.seq = tcp.seq,
-            _ => {}
-        }
-        instance.inspect(settings.profile, &segment, &mut state.scratch, effects);
-        0
+            (l4, profile) => {
+                if let L4::Tcp(tcp) = l4 {
+                    segment.seq = tcp.seq;
+                }
+                instance.inspect(profile, &segment, &mut state.scratch, effects);
+                0
+            }
+        };
+        let pending = || pending(conntrack, view.id, p.headers.src, p.now);
+        instance.guard.hold(&sender, pending, effects);
+        packet_at
     }
 
     /// Applies the effects in order; why the packet must be dropped, if it must.
@@ -261,6 +253,7 @@ impl Engine {
             helper,
             child_helper: child.map(HelperId),
             announced: Announcement { packet: p.packet.number, span },
+            announcer: p.headers.src,
             saved: None,
             skip_master: proposal.skip_master,
         };
@@ -406,13 +399,12 @@ fn refused(failed: bool, proposal: &Proposal) -> Applied {
     if failed && proposal.on_refusal == OnRefusal::Drop { Applied::Drop } else { Applied::Done }
 }
 
-/// What a packet's sender has pending.
-fn pending(conntrack: &Conntrack<HelpState>, view: &View, sender: IpAddr, now: Time) -> Pending {
+/// What a connection and a packet's sender have pending.
+fn pending(conntrack: &Conntrack<HelpState>, master: ConnId, sender: IpAddr, now: Time) -> Pending {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let to_sender = |view: &ExpectationView| view.expected.tuple.dst == sender;
     Pending {
-        of_master: count(conntrack.expectations_of(view.id, now).count()),
-        of_peer: count(conntrack.expectations(now).filter(to_sender).count()),
+        of_master: count(conntrack.expectations_of(master, now).count()),
+        of_peer: count(conntrack.expectation_count_from(sender, now)),
     }
 }
 

@@ -118,7 +118,6 @@ fn inspect_all(
             kernel: KernelVersion::DEFAULT,
             broadcast: None,
             routing: None,
-            pending: Default::default(),
         };
         let consumed = instance.inspect(profile, &segment, &mut scratch, effects);
         count += black_box(effects.list()).len();

@@ -12,10 +12,11 @@
 //! in the `linux` profile unless set; `strict` starts with each helper's own [`GuardDefaults`].
 
 use crate::effects::{Effect, Effects, Note, Pair, Proposal};
-use crate::helper::Segment;
+use crate::helper::Pending;
 use crate::instances::SettingError;
 use ipnet::IpNet;
 use kinwall_terms::{L4Proto, Profile, Reason};
+use std::net::IpAddr;
 
 /// What the `strict` profile starts with. 0 and `false` are off.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +64,6 @@ impl Guard {
         }
     }
 
-    /// Whether [`Segment::pending`] must be filled in.
-    pub fn counts(&self) -> bool {
-        self.per_master != 0 || self.per_peer != 0
-    }
-
     /// Sets one limit by name; `key` is what the user wrote.
     pub(crate) fn set(&mut self, key: &str, limit: &str, value: &str) -> Result<(), SettingError> {
         let bad = |expected: &str| SettingError::BadValue {
@@ -100,16 +96,27 @@ impl Guard {
         Ok(())
     }
 
-    /// Takes out of `effects` what is not allowed, and notes why.
-    pub(crate) fn hold(&self, segment: &Segment<'_>, effects: &mut Effects) {
-        if *self == Guard::default() || effects.list().is_empty() {
+    /// Takes out of `effects` what is not allowed, and notes why. `sender` are the addresses of
+    /// the packet's sender ([`Segment::sender`](crate::Segment::sender)). `pending` is asked when
+    /// a limit counts and something is proposed, and then once.
+    pub fn hold(
+        &self,
+        sender: &[IpAddr],
+        pending: impl FnOnce() -> Pending,
+        effects: &mut Effects,
+    ) {
+        let proposes =
+            |effect: &Effect| matches!(effect, Effect::Expect(_) | Effect::ExpectPair(_));
+        if *self == Guard::default() || !effects.list().iter().any(proposes) {
             return;
         }
+        let counts = self.per_master != 0 || self.per_peer != 0;
+        let pending = if counts { pending() } else { Pending::default() };
         let mut added = 0;
         effects.retain(|effect| match effect {
-            Effect::Expect(proposal) => self.admit(segment, &[proposal], &mut added),
+            Effect::Expect(proposal) => self.admit(sender, pending, &[proposal], &mut added),
             Effect::ExpectPair(Pair { first, second, .. }) => {
-                self.admit(segment, &[first, second], &mut added)
+                self.admit(sender, pending, &[first, second], &mut added)
             }
             _ => Ok(()),
         });
@@ -118,19 +125,18 @@ impl Guard {
     /// Whether these may be expected together, `added` others having been admitted before.
     fn admit(
         &self,
-        segment: &Segment<'_>,
+        sender: &[IpAddr],
+        pending: Pending,
         proposals: &[&Proposal],
         added: &mut u32,
     ) -> Result<(), Note> {
         for proposal in proposals {
-            self.check(segment, proposal)
+            self.check(sender, proposal)
                 .map_err(|reason| Note { reason, span: proposal.announcement })?;
         }
         let more = *added + u32::try_from(proposals.len()).unwrap_or(u32::MAX);
         let over = |limit: u32, pending: u32| limit != 0 && pending.saturating_add(more) > limit;
-        if over(self.per_master, segment.pending.of_master)
-            || over(self.per_peer, segment.pending.of_peer)
-        {
+        if over(self.per_master, pending.of_master) || over(self.per_peer, pending.of_peer) {
             let span = proposals.first().map(|proposal| proposal.announcement);
             let span = span.unwrap_or(crate::effects::span(0, 0));
             return Err(Note { reason: Reason::GuardLimit, span });
@@ -139,14 +145,13 @@ impl Guard {
         Ok(())
     }
 
-    fn check(&self, segment: &Segment<'_>, proposal: &Proposal) -> Result<(), Reason> {
+    fn check(&self, sender: &[IpAddr], proposal: &Proposal) -> Result<(), Reason> {
         let tuple = &proposal.expected.tuple;
         let has_ports = matches!(tuple.proto, L4Proto::TCP | L4Proto::UDP);
         if has_ports && tuple.dport < self.min_port {
             return Err(Reason::GuardPort);
         }
-        let own = [segment.tuple().src, segment.opposite().dst];
-        if self.peer_only && proposal.address.is_some() && !own.contains(&tuple.dst) {
+        if self.peer_only && proposal.address.is_some() && !sender.contains(&tuple.dst) {
             return Err(Reason::GuardAddress);
         }
         if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(&tuple.dst)) {
@@ -160,10 +165,7 @@ impl Guard {
 mod tests {
     use super::*;
     use crate::effects::{Pair, span};
-    use crate::helper::Pending;
-    use crate::options::OptionValues;
     use kinwall_terms::expectation::Expected;
-    use kinwall_terms::{Direction, KernelVersion, Tuple};
 
     fn proposal(dst: [u8; 4], dport: u16, proto: L4Proto, from_payload: bool) -> Proposal {
         let expected = Expected::new(Some([10, 2, 0, 2].into()), None, dst.into(), dport, proto);
@@ -177,32 +179,9 @@ mod tests {
         for (limit, value) in settings {
             guard.set(limit, limit, value).unwrap();
         }
-        let original = Tuple {
-            src: [10, 1, 0, 2].into(),
-            dst: [10, 2, 0, 2].into(),
-            sport: 40000,
-            dport: 21,
-            proto: L4Proto::TCP,
-        };
-        let segment = Segment {
-            payload: b"",
-            packet_at: 0,
-            direction: Direction::Original,
-            original,
-            reply: original.invert().unwrap(),
-            seq: 0,
-            established: true,
-            expected: false,
-            port: 21,
-            options: &OptionValues::defaults(&crate::ftp::HELPER),
-            kernel: KernelVersion::DEFAULT,
-            broadcast: None,
-            routing: None,
-            pending,
-        };
         let mut effects = Effects::new();
         list.iter().for_each(|effect| effects.push(*effect));
-        guard.hold(&segment, &mut effects);
+        guard.hold(&[[10, 1, 0, 2].into()], || pending, &mut effects);
         let reasons = effects.notes().iter().map(|note| note.reason).collect();
         (effects.list().len(), reasons)
     }

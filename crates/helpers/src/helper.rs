@@ -160,13 +160,15 @@ pub struct Segment<'a> {
     pub broadcast: Option<Broadcast>,
     /// What may be asked of the routes; `None` when they are unknown.
     pub routing: Option<&'a dyn Routing>,
-    /// Pending expectations, for the guard. Zero unless the guard asks ([`Guard::counts`]).
-    ///
-    /// [`Guard::counts`]: crate::guard::Guard::counts
-    pub pending: Pending,
 }
 
 impl Segment<'_> {
+    /// The addresses of the packet's sender: its own, and the one the receiver knows it by, which
+    /// differ under translation.
+    pub fn sender(&self) -> [IpAddr; 2] {
+        [self.tuple().src, self.opposite().dst]
+    }
+
     /// The family of the connection.
     pub fn family(&self) -> Family {
         self.original.family()
@@ -199,7 +201,7 @@ pub struct Broadcast {
     pub netmask: IpAddr,
 }
 
-/// How many expectations are pending before this packet.
+/// How many expectations are pending before this packet: what the guard counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     /// Announced by this master.

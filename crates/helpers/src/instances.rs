@@ -31,9 +31,10 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Shows one packet (or what the stream has to offer) to the helper and holds what it
-    /// proposes to the guard. `effects` is cleared first. Returns how many bytes of the payload
-    /// are done with; in `linux`, always all.
+    /// Shows one packet (or what the stream has to offer) to the helper. `effects` is cleared
+    /// first. Returns how many bytes of the payload are done with; in `linux`, always all.
+    ///
+    /// What is proposed is to be held to the guard ([`Guard::hold`]) before it is applied.
     pub fn inspect(
         &self,
         profile: Profile,
@@ -49,7 +50,6 @@ impl Instance {
             }
             Profile::Strict => (self.helper.strict)(segment, scratch, effects),
         };
-        self.guard.hold(segment, effects);
         consumed.min(segment.payload.len())
     }
 }

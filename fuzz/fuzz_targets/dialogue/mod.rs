@@ -3,7 +3,7 @@
 
 use kinwall_helpers::freedom::{Master, within};
 use kinwall_helpers::options::OptionIndex;
-use kinwall_helpers::{Effect, Effects, HelperKind, Instance, Instances, Proposal, Segment};
+use kinwall_helpers::{Effect, Effects, HelperKind, Instance, Instances, Pending, Proposal, Segment};
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::sync::LazyLock;
@@ -62,9 +62,9 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
             kernel: *kernel,
             broadcast: None,
             routing: None,
-            pending: Default::default(),
         };
         let consumed = instance.inspect(profile, &segment, &mut scratch, &mut effects);
+        instance.guard.hold(&segment.sender(), Pending::default, &mut effects);
         let master = Master { original, reply, announced: direction, broadcast: None };
         for proposal in proposals(&effects) {
             let right = |row: &&&kinwall_terms::freedom::Row| {

@@ -394,16 +394,17 @@ fn the_keymap_goes_with_a_gre_child() {
 }
 
 #[test]
-fn counting_towards_an_address() {
+fn counting_what_an_address_announced() {
     let (mut wall, master) = wall();
-    for (port, dst) in [(1, "10.0.0.1"), (2, "10.0.0.1"), (3, "10.0.0.3")] {
-        let request = child("*", &format!("{dst}:{port}"));
-        let request = Expectation { class_limit: 0, timeout_s: port, ..request };
+    for (port, announcer) in [(1, "10.0.0.2"), (2, "10.0.0.2"), (3, "10.0.0.3")] {
+        let request = child("*", &format!("10.0.0.1:{port}"));
+        let announcer = announcer.parse().expect("an address");
+        let request = Expectation { class_limit: 0, timeout_s: port, announcer, ..request };
         wall.ct.expect(wall.now, master, request).expect("expected");
     }
     let count = |wall: &Wall, after| {
         let now = Time(START.after_s(after).0);
-        wall.ct.expectation_count_towards([10, 0, 0, 1].into(), now)
+        wall.ct.expectation_count_from([10, 0, 0, 2].into(), now)
     };
     assert_eq!([0, 1, 2].map(|after| count(&wall, after)), [2, 1, 0]);
 }

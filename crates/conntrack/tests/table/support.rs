@@ -194,6 +194,7 @@ pub(crate) fn expect(expected: Expected) -> Expectation {
         helper: HelperId(1),
         child_helper: None,
         announced: Announcement { packet: 9, span: Span { offset: 5, length: 12 } },
+        announcer: expected.tuple.dst,
         saved: None,
         skip_master: false,
     }

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 use kinwall_helpers::freedom::Master;
-use kinwall_helpers::{Effect, Effects, Instances, Note, Proposal, Scratch, Segment};
+use kinwall_helpers::{Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment};
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 
@@ -134,9 +134,11 @@ impl Session {
             kernel: self.kernel,
             broadcast: None,
             routing: None,
-            pending: Default::default(),
         };
-        instance.inspect(self.profile, &segment, &mut self.scratch, &mut self.effects)
+        let consumed =
+            instance.inspect(self.profile, &segment, &mut self.scratch, &mut self.effects);
+        instance.guard.hold(&segment.sender(), Pending::default, &mut self.effects);
+        consumed
     }
 
     /// The master, as the freedom rows see it, for an announcement in `direction`.
