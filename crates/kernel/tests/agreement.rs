@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Sessions in one generated case.
 const SESSIONS: usize = 30;
 /// Generated cases, unless `KINWALL_CASES` says otherwise.
-const CASES: u64 = 60;
+const CASES: u64 = 12;
 /// The share of packets on which both must agree.
 const AGREEMENT_MIN: f64 = 0.999;
 
