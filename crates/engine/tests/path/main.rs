@@ -1,0 +1,8 @@
+//! Packets through the whole path: tables of scenarios, each a few lines of `script.rs`.
+
+mod attacks;
+mod helpers;
+mod hooks;
+mod script;
+mod strict;
+mod tracking;
