@@ -394,8 +394,7 @@ fn probes_change_nothing() {
         for (number, (seen, blind)) in seen.iter().zip(&blind).enumerate() {
             // The kernel numbers what it cuts into fragments by chance; the end is the packet's.
             let left = |answer: &Answer| -> Vec<_> {
-                let end = |packet: &[u8]| packet.last_chunk::<4>().copied();
-                answer.emitted.iter().map(|(name, p)| (*name, p.len(), end(p))).collect()
+                answer.emitted.iter().map(|(name, p)| (*name, p.len(), p.last().copied())).collect()
             };
             let events = |answer: &Answer| lasting(answer).4;
             assert_eq!(left(seen), left(blind), "seed {seed} packet {}", number + 1);
