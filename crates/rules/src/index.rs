@@ -14,6 +14,7 @@
 use crate::facts::Facts;
 use crate::matches::Match;
 use crate::matches::multiport::Side;
+use crate::matches::tcp::any_ports;
 use crate::option::Test;
 use crate::ruleset::Rule;
 use crate::value::{InterfacePattern, Network, PortRange};
@@ -47,7 +48,7 @@ struct Shape {
     dport: u8,
     in_iface: bool,
     out_iface: bool,
-    /// For packets of protocols with ports that have none, being cut short.
+    /// For packets of protocols with ports whose header is cut short.
     portless: bool,
 }
 
@@ -63,13 +64,16 @@ pub(crate) struct Key {
     in_iface: [u64; 2],
     out_iface: [u64; 2],
     has_ports: bool,
+    /// Whether the header is not there as a whole; ports may be, even so.
+    is_cut: bool,
 }
 
 impl Key {
     /// The fields of a packet.
     pub(crate) fn of(facts: &Facts<'_>) -> Key {
         let headers = facts.headers;
-        let ports = headers.ports();
+        let whole = headers.ports();
+        let ports = whole.or_else(|| any_ports(headers, facts.bytes));
         let (sport, dport) = ports.unwrap_or((0, 0));
         Key {
             proto: headers.proto.0,
@@ -80,6 +84,7 @@ impl Key {
             in_iface: name_key(facts.in_iface.as_ref()),
             out_iface: name_key(facts.out_iface.as_ref()),
             has_ports: ports.is_some(),
+            is_cut: whole.is_none(),
         }
     }
 }
@@ -101,7 +106,7 @@ impl Shape {
     fn fits(&self, key: &Key) -> bool {
         let ports = self.sport | self.dport != 0;
         self.proto.is_none_or(|proto| proto == key.proto)
-            && if self.portless { !key.has_ports } else { !ports || key.has_ports }
+            && if self.portless { key.is_cut } else { !ports || key.has_ports }
     }
 
     /// The hash of the bits that are looked at. `seed` tells shapes apart.

@@ -89,9 +89,13 @@ fn tcp_ports_flags_and_options() {
 
 #[test]
 fn headers_cut_short_match_nothing_or_are_dropped() {
-    let mut cut = tcp(TcpFlags::SYN);
-    cut.truncate(30);
-    cut[3] = 30;
+    let cut = |length: u8| {
+        let mut cut = tcp(TcpFlags::SYN);
+        cut.truncate(length.into());
+        cut[3] = length;
+        Scene::new(cut)
+    };
+    // Within the ports.
     let rows = [
         ("-p tcp", Yes),
         ("-p tcp --dport 21", No),
@@ -101,7 +105,19 @@ fn headers_cut_short_match_nothing_or_are_dropped() {
         ("-p tcp -m multiport --dports 21", HotDrop),
         ("-p tcp -m multiport ! --dports 21", HotDrop),
     ];
-    check(&Scene::new(cut), &rows);
+    check(&cut(22), &rows);
+    // Behind them: they are compared, the flags are not there.
+    let rows = [
+        ("-p tcp --dport 21", Yes),
+        ("-p tcp ! --dport 21", No),
+        ("-p tcp --dport 21 --syn", No),
+        ("-p tcp ! --syn", No),
+        ("-p tcp -m tcp", HotDrop),
+        ("-p tcp --dport 21 --tcp-option 2", HotDrop),
+        ("-p tcp -m multiport --dports 21", Yes),
+        ("-p tcp -m multiport ! --dports 21", No),
+    ];
+    check(&cut(30), &rows);
     let later = Packet::new(CLIENT, SERVER, Udp::new(1, 2)).fragment(7, 1480, false).build();
     let rows = [
         ("-f", Yes),

@@ -1,9 +1,10 @@
 //! `-p tcp -m multiport --dports 20,21,1024:65535`: a list of ports and ranges.
 //!
 //! At most 15 places, of which a range takes two. Of several options only one may be given.
-//! A fragment other than the first matches nothing; a header that is cut short drops the packet,
+//! A fragment other than the first matches nothing; a header that is cut within its ports drops the packet,
 //! as in Linux.
 
+use super::tcp::any_ports;
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::lex::Word;
@@ -65,8 +66,8 @@ impl Multiport {
 
     /// Compares the ports.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        let headers = scene.facts.headers;
-        let Some((sport, dport)) = headers.ports() else {
+        let (headers, bytes) = (scene.facts.headers, scene.facts.bytes);
+        let Some((sport, dport)) = any_ports(headers, bytes) else {
             return if headers.is_later_fragment() { Answer::No } else { Answer::HotDrop };
         };
         let listed = |port: u16| self.ports.value.iter().any(|range| range.contains(port));

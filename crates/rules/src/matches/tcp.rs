@@ -1,9 +1,10 @@
 //! `-p tcp -m tcp --sport 1024: --dport 21 --tcp-flags SYN,ACK SYN --tcp-option 5`: ports, flags
 //! and options of TCP.
 //!
-//! `--syn` is `--tcp-flags FIN,SYN,RST,ACK SYN`. A fragment other than the first and a header
-//! that is cut short match nothing, not even negated tests; except that asking for an option, or
-//! for nothing at all, drops a packet whose header is cut short, as Linux does.
+//! `--syn` is `--tcp-flags FIN,SYN,RST,ACK SYN`. A fragment other than the first matches nothing,
+//! not even negated tests. Of a header that is cut short, the fields that are there are compared,
+//! and others match nothing; except that asking for an option, or for nothing at all, drops such
+//! a packet, as Linux does.
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
@@ -124,10 +125,12 @@ impl Tcp {
     /// Compares the header.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let (headers, bytes) = (scene.facts.headers, scene.facts.bytes);
-        let Some((ports, flags)) = ports_and_flags(headers, bytes, self.flags.is_some()) else {
+        let plain = self.is_plain();
+        let Some((ports, flags)) = ports_and_flags(headers, bytes, plain, self.flags.is_some())
+        else {
             // A fragment that begins with the rest of a TCP header is an old trick (RFC 3128).
             let hot = headers.fragment.is_none_or(|fragment| fragment.offset <= 8);
-            return if hot && !self.is_plain() { Answer::HotDrop } else { Answer::No };
+            return if hot && !plain { Answer::HotDrop } else { Answer::No };
         };
         if !self.flags.is_none_or(|test| test.holds(|want| flags & want.mask == want.set))
             || !ports_hold(ports, &self.sport, &self.dport)
@@ -142,12 +145,17 @@ impl Tcp {
     }
 }
 
-/// Ports and flags where TCP has them. With `! -p tcp` the packet is of another protocol, and
-/// Linux compares whatever stands at their place.
-fn ports_and_flags(headers: &Headers, bytes: &[u8], flags: bool) -> Option<((u16, u16), u8)> {
+/// Ports and flags where TCP has them. A plain test asks for no more of the header than it
+/// compares, and with `! -p tcp` it compares whatever stands at their place.
+fn ports_and_flags(
+    headers: &Headers,
+    bytes: &[u8],
+    plain: bool,
+    flags: bool,
+) -> Option<((u16, u16), u8)> {
     match headers.l4 {
         L4::Tcp(tcp) => Some(((tcp.sport, tcp.dport), tcp.flags.bits())),
-        _ if headers.proto == L4Proto::TCP => None,
+        _ if headers.proto == L4Proto::TCP && !plain => None,
         _ => {
             let found = if flags { *headers.transport(bytes).get(FLAGS_OFFSET)? } else { 0 };
             Some((any_ports(headers, bytes)?, found))

@@ -1,7 +1,7 @@
 //! `-p udp -m udp --sport 67:68 --dport 1024:`: ports of UDP.
 //!
-//! A fragment other than the first and a header that is cut short match nothing, not even
-//! negated tests; except that a match without tests drops a packet whose header is cut short.
+//! A fragment other than the first and a header that is cut within its ports match nothing, not
+//! even negated tests; except that a match without tests drops a packet whose header is cut short.
 
 use super::tcp::{any_ports, narrow, needs_protocol, ports_hold, upper};
 use crate::eval::{Answer, Scene};
@@ -66,7 +66,7 @@ impl Udp {
         let (headers, bytes) = (scene.facts.headers, scene.facts.bytes);
         let ports = match headers.l4 {
             L4::Udp(udp) => Some((udp.sport, udp.dport)),
-            _ if headers.proto == L4Proto::UDP => None,
+            _ if headers.proto == L4Proto::UDP && !self.is_plain() => None,
             _ => any_ports(headers, bytes),
         };
         match ports {
