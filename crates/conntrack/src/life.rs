@@ -177,10 +177,13 @@ impl<H> Conntrack<H> {
         closing
     }
 
-    /// The connection in the table that has the tuple of `slot` in `direction`.
+    /// The connection in the table that has the tuple of `slot` in `direction`. Zones are
+    /// compared direction by direction: where they differ, so do the tables.
     fn holder(&mut self, now: Time, slot: Slot, direction: Direction) -> Option<Slot> {
         let probe = self.stores.probe_of(slot, direction);
-        let (holder, _) = self.stores.find(&probe, None)?;
+        let [original, reply] = Direction::ALL.map(|direction| self.stores.zone(slot, direction));
+        let only = (original != reply).then_some(direction);
+        let (holder, _) = self.stores.find(&probe, only)?;
         if self.stores.body(holder).deadline <= now {
             self.end(holder, ConnectionEnd::Timeout);
             return None;
