@@ -1,6 +1,6 @@
 //! Why a command ends without success, and with which exit status: 2 for usage, 1 for failure.
 
-use anstyle::{AnsiColor, Style};
+use crate::say;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
@@ -26,11 +26,8 @@ impl Failure {
 
     /// Says it on the standard error stream.
     pub(crate) fn print(&self) {
-        let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         match self {
-            Failure::Usage(text) | Failure::Failed(text) => {
-                anstream::eprintln!("{style}error:{style:#} {text}");
-            }
+            Failure::Usage(text) | Failure::Failed(text) => say::error(text),
             Failure::Reported | Failure::ClosedPipe => {}
         }
     }

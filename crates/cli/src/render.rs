@@ -1,7 +1,8 @@
 //! Mistakes in files, shown with their line and a caret.
 
+use crate::say;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use std::io::IsTerminal;
+use std::borrow::Cow;
 
 /// One mistake, whichever parser found it. Lines and columns count from 1, columns and length in
 /// characters.
@@ -22,12 +23,11 @@ pub(crate) struct Mistake<'a> {
     pub help: Option<&'a str>,
 }
 
+/// Characters of a message that are shown: it may quote a word as long as its file.
+const MESSAGE_MAX: usize = 400;
+
 /// Shows a mistake on the standard error stream, in colour on a terminal.
 pub(crate) fn show(mistake: &Mistake<'_>) {
-    let renderer = match std::io::stderr().is_terminal() {
-        true => Renderer::styled(),
-        false => Renderer::plain(),
-    };
     let first = mistake.line.max(1) as usize;
     let line = mistake.text.lines().nth(first - 1).unwrap_or("");
     let byte = |column: u32| {
@@ -39,9 +39,17 @@ pub(crate) fn show(mistake: &Mistake<'_>) {
         .line_start(first)
         .path(mistake.name)
         .annotation(AnnotationKind::Primary.span(start..end));
-    let mut group = Level::ERROR.primary_title(mistake.message).element(snippet);
+    let mut group = Level::ERROR.primary_title(shortened(mistake.message)).element(snippet);
     if let Some(help) = mistake.help {
-        group = group.element(Level::HELP.message(help));
+        group = group.element(Level::HELP.message(shortened(help)));
     }
-    eprintln!("{}", renderer.render(&[group]));
+    // Colours are taken out on the way where they do not belong.
+    say::line(Renderer::styled().render(&[group]));
+}
+
+fn shortened(message: &str) -> Cow<'_, str> {
+    match message.char_indices().nth(MESSAGE_MAX) {
+        None => Cow::Borrowed(message),
+        Some((cut, _)) => Cow::Owned(format!("{}...", &message[..cut])),
+    }
 }

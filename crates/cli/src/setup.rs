@@ -3,11 +3,12 @@
 use crate::args::{GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::render::{self, Mistake};
+use crate::say;
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Engine, Settings, check};
 use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_rules::program::{Assumption, Options, Program};
-use kinwall_terms::Family;
+use kinwall_terms::{Family, InterfaceName};
 use kinwall_topology::Topology;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -40,8 +41,9 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     };
     outcome.map_err(|error| Failure::file(path, error))?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::file(path, format!("not a text: byte {at} is not UTF-8"))
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
+        Failure::file(path, format!("line {line} is not text: byte {} is not UTF-8", good + 1))
     })
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn load_texts(sources: Vec<Text>, defines: &[String]) -> Result<Rules
             }
             let count = mistakes.len();
             let plural = if count == 1 { "" } else { "s" };
-            eprintln!("{count} mistake{plural} in the rules");
+            say::line(format_args!("{count} mistake{plural} in the rules"));
             Err(Failure::Reported)
         }
     }
@@ -212,7 +214,38 @@ fn assumptions(rules: &Rules, assume: &[String]) -> Result<Vec<Assumption>, Fail
             }
         };
         let line = line.parse().map_err(|_| wrong("the line is no number"))?;
-        Ok(Assumption { file, line, matches })
+        let assumption = Assumption { file, line, matches };
+        match settled(rules, &assumption) {
+            Some(true) => {}
+            Some(false) => {
+                say::note(format_args!(
+                    "--assume {text}: that rule is evaluated; nothing is assumed"
+                ));
+            }
+            None => return Err(wrong("no rule stands on that line")),
+        }
+        Ok(assumption)
     };
     assume.iter().map(read).collect()
+}
+
+/// Whether a rule on the line of `assumption` has anything to assume; `None`: there is no rule.
+fn settled(rules: &Rules, assumption: &Assumption) -> Option<bool> {
+    let here = rules.loaded.rulesets.iter().flatten().flat_map(|ruleset| ruleset.rules()).filter(
+        |(_, _, rule)| {
+            rule.origin.line == assumption.line
+                && assumption.file.is_none_or(|file| file == rule.origin.file)
+        },
+    );
+    here.map(|(_, _, rule)| rule.not_evaluated().next().is_some()).reduce(|a, b| a || b)
+}
+
+/// The interface `name`, which the topology must have unless nothing is known of interfaces.
+pub(crate) fn known_interface(engine: &Engine, name: InterfaceName) -> Result<(), String> {
+    let topology = engine.topology();
+    if topology.is_empty() || topology.interface(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = topology.interfaces().iter().map(|known| known.name.as_str()).collect();
+    Err(format!("the topology has no such interface; it has {}", known.join(", ")))
 }

@@ -62,7 +62,9 @@ pub(crate) fn write_verdict(
         }
         _ => {}
     }
-    if let Some(reason) = outcome.reason.filter(|_| outcome.verdict != Verdict::Accept) {
+    // That it was a rule is said by naming the rule.
+    let tells = |reason: &Reason| outcome.verdict != Verdict::Accept && *reason != Reason::Rule;
+    if let Some(reason) = outcome.reason.filter(tells) {
         write!(out, ": {reason}")?;
     }
     if let Some(rule) = outcome.rule

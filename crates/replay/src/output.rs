@@ -15,6 +15,7 @@ pub use record::{
 pub use summary::{ConnectionCounts, Counted, ExpectationCounts, RuleCount, Skipped, Summary};
 pub use text::{Style, Text};
 
+use kinwall_terms::Time;
 use std::io;
 
 /// Takes records, in order.
@@ -24,6 +25,9 @@ pub trait Output {
     /// # Errors
     /// Whatever writing meets.
     fn record(&mut self, record: &Record<'_>) -> io::Result<()>;
+
+    /// Says when the first packet was captured, where the first record is about a later one.
+    fn start_at(&mut self, _first: Time) {}
 
     /// Writes out what is held back.
     ///

@@ -8,7 +8,7 @@ use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, Setti
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
 use kinwall_wire::link::{self, PacketType};
-use kinwall_wire::{Headers, LinkFacts};
+use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -211,7 +211,10 @@ const IPV6_HEADER_BYTES: usize = 40;
 /// The tuple of a packet as it arrived; `None` when its network header cannot be read.
 pub(crate) fn tuple(network: &[u8]) -> Option<Tuple> {
     let headers = Headers::parse(network).ok()?;
-    let (sport, dport) = headers.ports().unwrap_or_default();
+    let (sport, dport) = match headers.l4 {
+        L4::Icmp(icmp) => (icmp.id, u16::from_be_bytes([icmp.kind, icmp.code])),
+        _ => headers.ports().unwrap_or_default(),
+    };
     let Headers { src, dst, proto, .. } = headers;
     Some(Tuple { src, dst, sport, dport, proto })
 }

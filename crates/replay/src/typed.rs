@@ -9,15 +9,16 @@
 //! in eth0 tcp 203.0.113.9:4000 -> 192.0.2.10:50000 syn related by ftp
 //! ```
 //!
-//! Words: TCP flags (`syn ack fin rst psh urg none`), `type N[/CODE]`, `echo-request`,
-//! `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N` (payload bytes),
+//! Words: TCP flags (`syn ack fin rst psh urg none`; without one, `syn`, or `ack` where a
+//! connection is presumed to be established or the packet a reply), `type N[/CODE]`,
+//! `echo-request`, `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N` (payload bytes),
 //! `payload TEXT` (to the end, with `\r`, `\n`, `\t`, `\\` and `\xHH`), and what to presume of
 //! its connection: `new`, `established`, `related`, `invalid`, `untracked`, `by HELPER`,
 //! `reply`.
 
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto};
 use kinwall_topology::MacAddr;
-use kinwall_wire::emit::{Icmp, Packet, Tcp, Transport, Udp, UdpLite};
+use kinwall_wire::emit::{Gre, Icmp, Packet, Sctp, Tcp, Transport, Udp, UdpLite, sctp_chunk};
 use kinwall_wire::{LinkFacts, TcpFlags};
 use std::net::{IpAddr, SocketAddr};
 
@@ -84,7 +85,8 @@ struct Draft {
     proto: L4Proto,
     src: (IpAddr, u16),
     dst: (IpAddr, u16),
-    flags: TcpFlags,
+    /// The TCP flags, once some were typed.
+    flags: Option<TcpFlags>,
     icmp: (u8, u8),
     id: u16,
     ttl: u8,
@@ -121,7 +123,7 @@ impl<'a> Reader<'a> {
             }
             _ => {}
         }
-        let name = self.take("a protocol: tcp, udp, icmp, icmpv6, sctp, gre, esp or a number")?;
+        let name = self.take("a protocol (tcp, udp, icmp, icmpv6, sctp, gre, esp or a number)")?;
         let proto = protocol(name)
             .ok_or_else(|| self.wrong(&format!("`{name}` is no protocol (tcp, udp, icmp, ...)")))?;
         let src = self.end("a source address")?;
@@ -140,7 +142,7 @@ impl<'a> Reader<'a> {
             proto,
             src,
             dst,
-            flags: TcpFlags::empty(),
+            flags: None,
             icmp: (echo, 0),
             id: 1,
             ttl: 64,
@@ -171,11 +173,11 @@ impl<'a> Reader<'a> {
         let word = self.take("a word")?;
         let parts: Option<TcpFlags> = word.split(['-', ',', '+']).map(tcp_flag).collect();
         if let (Some(flags), L4Proto::TCP) = (parts, draft.proto) {
-            draft.flags |= flags;
+            draft.flags = Some(draft.flags.unwrap_or_default() | flags);
             return Ok(());
         }
         match word {
-            "none" => draft.flags = TcpFlags::empty(),
+            "none" => draft.flags = Some(TcpFlags::empty()),
             "new" => draft.ct_state = Some(CtState::New),
             "established" => draft.ct_state = Some(CtState::Established),
             "related" => draft.ct_state = Some(CtState::Related),
@@ -296,16 +298,27 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Draft {
+    /// The flags that were typed; else those that such a packet has.
+    fn tcp_flags(&self) -> TcpFlags {
+        let running = self.ct_state == Some(CtState::Established);
+        self.flags.unwrap_or(match running || self.direction == Direction::Reply {
+            true => TcpFlags::ACK,
+            false => TcpFlags::SYN,
+        })
+    }
+
     fn finish(self, reader: &Reader<'_>) -> Result<Typed, NotAPacket> {
         let (sport, dport) = (self.src.1, self.dst.1);
         let transport = match self.proto {
-            L4Proto::TCP => Transport::Tcp(Tcp::new(sport, dport).flags(self.flags)),
+            L4Proto::TCP => Transport::Tcp(Tcp::new(sport, dport).flags(self.tcp_flags())),
             L4Proto::UDP => Transport::Udp(Udp::new(sport, dport)),
             L4Proto::UDPLITE => Transport::UdpLite(UdpLite::new(sport, dport)),
             L4Proto::ICMP | L4Proto::ICMPV6 => Transport::Icmp(Icmp {
                 rest: u32::from(self.id) << 16,
                 ..Icmp::new(self.icmp.0, self.icmp.1)
             }),
+            L4Proto::SCTP => Transport::Sctp(Sctp::new(sport, dport, 0)),
+            L4Proto::GRE => Transport::Gre(Gre::new(ETHERTYPE_IPV4)),
             proto => Transport::Raw(proto),
         };
         if self.helper.is_some() && self.ct_state.is_none() {
@@ -313,7 +326,12 @@ impl Draft {
             return Err(NotAPacket { word: reader.words.len(), message });
         }
         let packet = Packet::new(self.src.0, self.dst.0, transport);
-        let packet = packet.payload(self.payload).ttl(self.ttl).tos(self.tos);
+        let payload = match self.proto {
+            // A packet that opens an association.
+            L4Proto::SCTP if self.payload.is_empty() => sctp_chunk(SCTP_INIT, 0, &[0; 16]),
+            _ => self.payload,
+        };
+        let packet = packet.payload(payload).ttl(self.ttl).tos(self.tos);
         Ok(Typed {
             input: self.input,
             local: self.local,
@@ -326,6 +344,10 @@ impl Draft {
         })
     }
 }
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+/// Chunk type INIT (RFC 9260, section 3.2).
+const SCTP_INIT: u8 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -340,6 +362,23 @@ mod tests {
         assert!(matches!(headers.l4, L4::Tcp(tcp) if tcp.flags == TcpFlags::SYN));
         assert!(headers.verify_checksum(&typed.bytes));
         assert_eq!(typed.input, InterfaceName::new("eth0"));
+    }
+
+    #[test]
+    fn a_packet_without_flags_has_the_usual_ones() {
+        let rows = [
+            ("", TcpFlags::SYN),
+            ("related", TcpFlags::SYN),
+            ("established", TcpFlags::ACK),
+            ("new reply", TcpFlags::ACK),
+            ("none", TcpFlags::empty()),
+            ("fin ack", TcpFlags::FIN | TcpFlags::ACK),
+        ];
+        for (words, flags) in rows {
+            let typed = Typed::parse(&format!("tcp 10.0.0.1:4 -> 10.0.0.2:5 {words}")).unwrap();
+            let headers = Headers::parse(&typed.bytes).unwrap();
+            assert!(matches!(headers.l4, L4::Tcp(tcp) if tcp.flags == flags), "{words}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
-use crate::{setup, why};
+use crate::{remarks, setup, why};
 use clap::Args;
 use kinwall_engine::{Engine, Ingress, Packet, Presumed, Trace};
 use kinwall_replay::typed::{NotAPacket, Typed};
@@ -11,14 +11,16 @@ use kinwall_wire::Headers;
 use std::borrow::Cow;
 use std::io::Write;
 
-/// Walk one packet through the rules: each table, chain and rule it meets, matched or not and by
-/// which part
+/// Walk one packet through the rules: each table, chain and rule it meets
+///
+/// Of each rule it says whether it matched, and if not, by which part.
 ///
 /// The packet is typed as
 ///   [in IFACE | local] PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD...]
 /// with words such as syn, ack, echo-request, type 3/4, mark 1, ttl 64, mac 02:00:00:00:00:01,
 /// payload TEXT, and what to presume of its connection: new, established, related, invalid,
-/// untracked, by HELPER, reply. Without such a word an empty connection table decides.
+/// untracked, by HELPER, reply. Without such a word an empty connection table decides. A TCP
+/// packet without flags is a SYN, or an ACK in a connection that is there.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
@@ -54,6 +56,11 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
     let input = typed.input.or_else(|| engine.topology().interface_behind(headers.src));
     let local = typed.local || (typed.input.is_none() && engine.topology().is_local(headers.src));
     let ingress = if local { Ingress::Local { owner: None } } else { Ingress::Interface(input) };
+    if let Some(name) = typed.input {
+        setup::known_interface(&engine, name)
+            .map_err(|error| Failure::Usage(format!("in {name}: {error}")))?;
+    }
+    remarks::on_rules(&rules, &engine, &[Family::of(headers.dst)]);
     let mut packet = Packet {
         number: 1,
         ingress,

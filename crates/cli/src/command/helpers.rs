@@ -79,9 +79,14 @@ fn print_table(out: &mut impl Write, rows: &[TableRow]) -> std::io::Result<()> {
             options if row.is_default => format!("   {options} (default)"),
             options => format!("   {options}"),
         };
+        // A row of both profiles needs no word about them.
+        let profile = match row.profiles {
+            [only] => format!("   {only} profile only"),
+            _ => String::new(),
+        };
         let families: Vec<String> = row.families.iter().map(ToString::to_string).collect();
         let bold = anstyle::Style::new().bold();
-        writeln!(out, "{bold}{}{bold:#}  {}{options}", row.helper, row.announcement)?;
+        writeln!(out, "{bold}{}{bold:#}  {}{options}{profile}", row.helper, row.announcement)?;
         writeln!(
             out,
             "    announced by {}, {}; at most {} for {} s",
@@ -104,11 +109,11 @@ fn print_table(out: &mut impl Write, rows: &[TableRow]) -> std::io::Result<()> {
     writeln!(out, "Fixed: taken from the connection, no candidate for forgery.")?;
     writeln!(out, "In CMD: read from the payload, a candidate for forgery.")?;
     if differs {
-        writeln!(
-            out,
-            "[document: ...]: the cell of \"Secure use of iptables and connection tracking \
-             helpers\", where the kernel, and kinwall, do otherwise."
-        )?;
+        let legend = "[document: ...]: the cell of \"Secure use of iptables and connection \
+                      tracking helpers\", where the kernel, and kinwall, do otherwise.";
+        for line in wrap(legend, 80) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }
@@ -131,7 +136,22 @@ fn explain(out: &mut impl Write, helper: &Helper) -> std::io::Result<()> {
     }
     writeln!(out, "{bold}Rules{bold:#}")?;
     for rule in manual.rules {
-        writeln!(out, "    {rule}")?;
+        // As a shell takes them.
+        let parts = rule.replace(" -", "\n-");
+        let mut column = 4;
+        write!(out, "    ")?;
+        for (at, part) in parts.lines().enumerate() {
+            if at > 0 && column + part.len() + 3 > 80 {
+                write!(out, " \\\n        ")?;
+                column = 8;
+            } else if at > 0 {
+                write!(out, " ")?;
+                column += 1;
+            }
+            write!(out, "{part}")?;
+            column += part.len();
+        }
+        writeln!(out)?;
     }
     if !helper.options.is_empty() {
         writeln!(out, "\n{bold}Options of {}{bold:#}", helper.module)?;

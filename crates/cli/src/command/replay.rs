@@ -2,18 +2,19 @@
 
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
-use crate::{setup, why};
+use crate::{remarks, say, setup, why};
 use anstream::adapter::strip_bytes;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use kinwall_engine::settings::split_assignment;
-use kinwall_engine::{Outcome, Trace};
+use kinwall_engine::{Outcome, RuleAt, Trace};
 use kinwall_replay::output::{JsonLines, Output, Record, Style, Text};
 use kinwall_replay::{Change, Clock, Frame, Input, LOOK_AHEAD, Replay, Source, Split, Writer};
-use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, InterfaceName, Reason, Table};
+use kinwall_terms::{Family, InterfaceName, Reason, Verdict};
+use kinwall_wire::link::{self, Link};
+use std::collections::HashMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Replay captures through the rules: what passes, as what, by which rule, and why
 #[derive(Args, Debug)]
@@ -80,19 +81,16 @@ Exit status: 0 when everything was read, 1 when something failed or a capture is
 pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
     let changes = args.set_at.iter().map(|text| change(text)).collect::<Result<Vec<_>, _>>()?;
     let inputs = inputs(&args)?;
+    check_written(&args)?;
+    if args.packet == Some(0) {
+        return Err(Failure::Usage("--packet 0: packets count from 1".to_owned()));
+    }
     let rules = setup::rules(&args.rules)?;
     let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
-    remark_on_nat(&rules);
+    remarks::on_rules(&rules, &engine, &Family::ALL);
     for ingress in inputs.iter().filter_map(|input| input.ingress) {
-        let topology = engine.topology();
-        if !topology.is_empty() && topology.interface(ingress).is_none() {
-            let known: Vec<&str> =
-                topology.interfaces().iter().map(|known| known.name.as_str()).collect();
-            return Err(Failure::Usage(format!(
-                "--ingress {ingress}: the topology has no such interface; it has {}",
-                known.join(", ")
-            )));
-        }
+        setup::known_interface(&engine, ingress)
+            .map_err(|error| Failure::Usage(format!("--ingress {ingress}: {error}")))?;
     }
     let with_events =
         !args.summary && args.packet.is_none() && (args.events || args.format == Format::Json);
@@ -110,7 +108,9 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
             keep(args.write_dropped.as_ref(), &source)?,
         ),
         args: &args,
-        seen: false,
+        last: 0,
+        unknown: HashMap::new(),
+        without_rules: Vec::new(),
     };
     let progress = progress(&source, &args);
     let stdout = io::stdout();
@@ -150,8 +150,12 @@ struct Session<'a> {
     sources: Vec<String>,
     split: Split,
     args: &'a ReplayArgs,
-    /// Whether the one packet that was asked for was there.
-    seen: bool,
+    /// Number of the last packet read.
+    last: u64,
+    /// The rules that made packets `unknown`, and how many.
+    unknown: HashMap<RuleAt, u64>,
+    /// Families of which packets came and no rules were given.
+    without_rules: Vec<Family>,
 }
 
 impl Session<'_> {
@@ -175,6 +179,13 @@ impl Session<'_> {
             }
             count += 1;
             let Some(frame) = source.next() else { break };
+            if count == 1 && self.args.packet.is_some() {
+                out.start_at(frame.time);
+            }
+            self.last = frame.number;
+            if count <= FAMILY_LOOK {
+                self.look_for_rules(&frame);
+            }
             let explained = self.args.why && self.args.packet.is_none_or(|n| n == frame.number);
             let handled = if explained {
                 trace.steps.clear();
@@ -186,6 +197,9 @@ impl Session<'_> {
                 Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
             })?;
             if let Some(outcome) = &outcome {
+                if let (Verdict::Unknown, Some(at)) = (outcome.verdict, outcome.rule) {
+                    *self.unknown.entry(at).or_default() += 1;
+                }
                 self.write(&frame, outcome)?;
                 if self.wants(&frame) {
                     self.tell_packet(&frame, outcome, out)?;
@@ -196,7 +210,6 @@ impl Session<'_> {
             }
             let number = frame.number;
             if self.args.packet == Some(number) {
-                self.seen = true;
                 break;
             }
             self.replay.drain_events(number, |record| out.record(record))?;
@@ -205,6 +218,23 @@ impl Session<'_> {
             bar.finish_and_clear();
         }
         self.finish(source, out)
+    }
+
+    /// Notes a family of which there are packets and no rules.
+    fn look_for_rules(&mut self, frame: &Frame<'_>) {
+        let link = frame.link_type.map(|link_type| link::strip(link_type, frame.bytes));
+        let Some(Ok(link)) = link.filter(|link| link.as_ref().is_ok_and(Link::is_ip)) else {
+            return;
+        };
+        let family = match link.network(frame.bytes).first().map(|first| first >> 4) {
+            Some(4) => Family::Ipv4,
+            Some(6) => Family::Ipv6,
+            _ => return,
+        };
+        let lacks = self.replay.engine().program(family).is_none();
+        if lacks && !self.without_rules.contains(&family) {
+            self.without_rules.push(family);
+        }
     }
 
     /// Whether there is anything to say of this packet.
@@ -232,18 +262,19 @@ impl Session<'_> {
     }
 
     fn finish<O: Output>(self, source: &Source, out: &mut O) -> Result<(), Failure> {
-        if let Some(number) = self.args.packet.filter(|_| !self.seen) {
+        let last = self.last;
+        if let Some(number) = self.args.packet.filter(|number| *number > last) {
             return Err(Failure::Usage(format!(
-                "--packet {number}: the captures hold fewer packets"
+                "--packet {number}: the captures hold {last} packets"
             )));
         }
         let wrong = self.replay.engine().conntrack().stats().invalid(Reason::BadChecksum);
         if wrong > 0 {
-            eprintln!(
-                "note: {wrong} packets are INVALID because of their checksum; where the capture \
+            say::note(format_args!(
+                "{wrong} packets are INVALID because of their checksum; where the capture \
                  was taken before the network card filled it in, \
                  --set nf_conntrack_checksum=0 passes over it"
-            );
+            ));
         }
         let damage = source.damage_count();
         if self.args.packet.is_none() {
@@ -251,17 +282,29 @@ impl Session<'_> {
             out.record(&Record::Summary(Box::new(summary)))?;
         }
         out.flush()?;
+        remarks::on_families_without_rules(&self.without_rules);
+        remarks::on_unknown(self.replay.engine(), &self.sources, self.unknown.iter());
+        if self.args.packet.is_none() {
+            for change in self.args.set_at.iter().filter_map(|text| change(text).ok()) {
+                if change.packet > last {
+                    say::note(format_args!(
+                        "--set-at {}:{}: the captures hold {last} packets; it was never set",
+                        change.packet, change.key
+                    ));
+                }
+            }
+        }
         let Session { replay, split, .. } = self;
         split.finish().map_err(|error| Failure::Failed(error.to_string()))?;
         for (capture, name) in replay.strangers() {
             let file = source.file(*capture).unwrap_or_default();
-            eprintln!(
-                "note: {file}: the topology has no interface `{name}`; its packets were taken to \
+            say::note(format_args!(
+                "{file}: the topology has no interface `{name}`; its packets were taken to \
                  come in where their senders live"
-            );
+            ));
         }
         for found in source.damages() {
-            eprintln!("{found}");
+            say::line(found);
         }
         if damage > 0 { Err(Failure::Reported) } else { Ok(()) }
     }
@@ -269,6 +312,10 @@ impl Session<'_> {
 
 /// Frames between two steps of the progress bar.
 const PROGRESS_EVERY: u64 = 65_536;
+
+/// Frames that are looked at for families without rules: a capture that begins with so many of
+/// one family is about that family.
+const FAMILY_LOOK: u64 = 65_536;
 
 fn tell(out: &mut impl Write, replay: &Replay, trace: &Trace, outcome: &Outcome) -> io::Result<()> {
     why::write(out, replay.engine(), trace, true)?;
@@ -281,13 +328,18 @@ fn change(text: &str) -> Result<Change, Failure> {
     let (packet, assignment) = text
         .split_once(':')
         .ok_or_else(|| wrong("write PACKET:KEY=VALUE, such as 20:nf_conntrack_helper=1".into()))?;
-    let packet = packet.parse().map_err(|_| wrong(format!("`{packet}` is no packet number")))?;
+    let number = packet.parse().ok().filter(|number| *number > 0);
+    let packet = number
+        .ok_or_else(|| wrong(format!("`{packet}` is no packet number: packets count from 1")))?;
     let (key, value) = split_assignment(assignment).map_err(|error| wrong(error.to_string()))?;
     Ok(Change { packet, key: key.to_owned(), value: value.to_owned() })
 }
 
 /// The captures, with the interfaces that `--ingress` names.
 fn inputs(args: &ReplayArgs) -> Result<Vec<Input>, Failure> {
+    if args.captures.iter().filter(|capture| capture.as_os_str() == "-").count() > 1 {
+        return Err(Failure::Usage("the standard input can be read only once".to_owned()));
+    }
     let mut inputs: Vec<Input> = args.captures.iter().map(Input::new).collect();
     for text in &args.ingress {
         let wrong = |what: &str| Failure::Usage(format!("--ingress {text}: {what}"));
@@ -302,26 +354,27 @@ fn inputs(args: &ReplayArgs) -> Result<Vec<Input>, Failure> {
     Ok(inputs)
 }
 
-/// Says once that address translation is not applied.
-fn remark_on_nat(rules: &setup::Rules) {
-    for family in Family::ALL {
-        let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
-        let lines: Vec<String> = ruleset
-            .rules()
-            .filter(|(table, _, rule)| {
-                *table == Table::Nat
-                    && !matches!(rule.target, None | Some(Target::Return | Target::Jump(_)))
-            })
-            .map(|(_, _, rule)| rule.origin.line.to_string())
-            .collect();
-        if !lines.is_empty() {
-            let shown = lines.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            let more = if lines.len() > 20 { ", ..." } else { "" };
-            eprintln!(
-                "note: {family}: address translation is not applied; rules of the nat table: \
-                 line {shown}{more}"
-            );
+/// Refuses to write where something is read, or twice to one place.
+fn check_written(args: &ReplayArgs) -> Result<(), Failure> {
+    let same = |a: &Path, b: &Path| {
+        a == b
+            || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b && a.is_file())
+    };
+    for (flag, path) in [("--write", &args.write), ("--write-dropped", &args.write_dropped)] {
+        let Some(path) = path else { continue };
+        let wrong = |what: &str| Failure::Usage(format!("{flag} {}: {what}", path.display()));
+        if path.as_os_str() == "-" {
+            return Err(wrong("packets are kept in a file; give its name"));
         }
+        if args.captures.iter().any(|capture| same(capture, path)) {
+            return Err(wrong("that is the capture to be read; give another name"));
+        }
+    }
+    match (&args.write, &args.write_dropped) {
+        (Some(write), Some(dropped)) if same(write, dropped) => Err(Failure::Usage(
+            "--write and --write-dropped name the same file; give two".to_owned(),
+        )),
+        _ => Ok(()),
     }
 }
 

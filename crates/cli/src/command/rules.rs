@@ -2,8 +2,9 @@
 
 use crate::failure::Failure;
 use crate::setup::{self, Text};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use kinwall_rules::print::{self, Options};
+use kinwall_rules::ruleset::Ruleset;
 use kinwall_terms::Family;
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +24,10 @@ enum Command {
     Fmt {
         #[command(flatten)]
         files: Files,
+        /// Print the rules of this family: a script may hold both, iptables-restore and
+        /// ip6tables-restore take one
+        #[arg(long, value_name = "FAMILY")]
+        only: Option<FamilyArg>,
         /// Keep the rules' counters
         #[arg(short = 'c', long)]
         counters: bool,
@@ -46,32 +51,54 @@ struct Files {
     defines: Vec<String>,
 }
 
+/// `--only`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FamilyArg {
+    Ipv4,
+    Ipv6,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: RulesArgs) -> Result<(), Failure> {
     match args.command {
-        Command::Check(files) => {
+        Command::Check(files) => check(&load(&files)?),
+        Command::Fmt { files, only, counters } => {
             let rules = load(&files)?;
-            for (family, ruleset) in Family::ALL.iter().zip(&rules.loaded.rulesets) {
-                if let Some(ruleset) = ruleset {
-                    let tables: Vec<&str> =
-                        ruleset.tables().map(|(table, _)| table.name()).collect();
-                    println!("{family}: {} rules in {}", ruleset.len(), tables.join(", "));
-                }
-            }
-            Ok(())
-        }
-        Command::Fmt { files, counters } => {
-            let rules = load(&files)?;
+            let ruleset = one_family(&rules, only)?;
+            let text = ruleset.map(|ruleset| print::ruleset(ruleset, Options { counters }));
             let mut out = std::io::stdout().lock();
-            let both = rules.loaded.rulesets.iter().all(Option::is_some);
-            for ruleset in rules.loaded.rulesets.iter().flatten() {
-                if both {
-                    writeln!(out, "# {}", ruleset.family)?;
-                }
-                out.write_all(print::ruleset(ruleset, Options { counters }).as_bytes())?;
-            }
-            Ok(())
+            out.write_all(text.unwrap_or_default().as_bytes())?;
+            Ok(out.flush()?)
         }
+    }
+}
+
+fn check(rules: &setup::Rules) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for ruleset in rules.loaded.rulesets.iter().flatten() {
+        let tables: Vec<&str> = ruleset.tables().map(|(table, _)| table.name()).collect();
+        let (family, tables) = (ruleset.family, tables.join(", "));
+        match ruleset.len() {
+            0 => writeln!(out, "{family}: no rules")?,
+            1 => writeln!(out, "{family}: 1 rule in {tables}")?,
+            count => writeln!(out, "{family}: {count} rules in {tables}")?,
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// The one rule set to print: one output is for one tool.
+fn one_family(rules: &setup::Rules, only: Option<FamilyArg>) -> Result<Option<&Ruleset>, Failure> {
+    let [v4, v6] = Family::ALL.map(|family| rules.loaded.ruleset(family));
+    match (only, v4, v6) {
+        (Some(FamilyArg::Ipv4), v4, _) => Ok(v4),
+        (Some(FamilyArg::Ipv6), _, v6) => Ok(v6),
+        (None, Some(_), Some(_)) => Err(Failure::Usage(
+            "there are rules for ipv4 and for ipv6, and iptables-restore takes one family: add \
+             --only ipv4 or --only ipv6"
+                .to_owned(),
+        )),
+        (None, v4, v6) => Ok(v4.or(v6)),
     }
 }
 

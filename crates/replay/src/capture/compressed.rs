@@ -4,6 +4,7 @@ use super::window::Window;
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use std::error::Error;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 
 /// How many times a capture may be compressed.
@@ -62,7 +63,7 @@ impl Read for Zstd {
                     self.state = begin(stream)?;
                 }
                 State::Frame(mut frame) => {
-                    let read = frame.read(into)?;
+                    let read = frame.read(into).map_err(broken_frame)?;
                     if read > 0 || into.is_empty() {
                         self.state = State::Frame(frame);
                         return Ok(read);
@@ -89,6 +90,19 @@ fn begin(mut stream: Compressed) -> io::Result<State> {
         Ok(frame) => Ok(State::Frame(Box::new(frame))),
         Err(error) => Err(io::Error::new(ErrorKind::InvalidData, describe(&error))),
     }
+}
+
+/// An error within a frame, in plain words where the stream merely ends.
+fn broken_frame(error: io::Error) -> io::Error {
+    let mut cause: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
+    while let Some(inner) = cause {
+        let ends = |io: &io::Error| io.kind() == ErrorKind::UnexpectedEof;
+        if inner.downcast_ref::<io::Error>().is_some_and(ends) {
+            return io::Error::new(ErrorKind::UnexpectedEof, "incomplete zstd stream");
+        }
+        cause = inner.source();
+    }
+    error
 }
 
 fn describe(error: &FrameDecoderError) -> String {

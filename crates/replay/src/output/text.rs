@@ -224,6 +224,10 @@ impl<W: Write> Output for Text<W> {
         self.to.write_all(self.line.as_bytes())
     }
 
+    fn start_at(&mut self, first: Time) {
+        self.start.get_or_insert(first);
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
     }

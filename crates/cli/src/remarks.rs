@@ -1,0 +1,100 @@
+//! What is said once about rules, because it bears on every answer: what is not applied, what
+//! is not known.
+
+use crate::say;
+use crate::setup::Rules;
+use kinwall_engine::{Engine, RuleAt};
+use kinwall_rules::ruleset::Rule;
+use kinwall_rules::targets::Target;
+use kinwall_terms::{Family, Table};
+
+/// Lines of rules that are listed in a remark.
+const LINES_MAX: usize = 20;
+
+/// Says what there is to say of the rules of `families` before the first packet.
+pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
+    for &family in families {
+        let translates = |table: Table, rule: &Rule| {
+            table == Table::Nat
+                && !matches!(rule.target, None | Some(Target::Return | Target::Jump(_)))
+        };
+        if let Some(lines) = lines(rules, family, translates) {
+            say::note(format_args!(
+                "{family}: address translation is not applied; rules of the nat table: {lines}"
+            ));
+        }
+        let timeouts = |_: Table, rule: &Rule| match &rule.target {
+            Some(Target::Ct(ct)) => ct.timeout.is_some(),
+            _ => false,
+        };
+        if let Some(lines) = lines(rules, family, timeouts) {
+            say::note(format_args!(
+                "{family}: what the timeout policies of CT --timeout say is not known, and the \
+                 timeouts of the sysctls are used: {lines}"
+            ));
+        }
+        let names_output = |_: Table, rule: &Rule| rule.out_iface.is_some();
+        if engine.topology().is_empty()
+            && let Some(lines) = lines(rules, family, names_output)
+        {
+            say::note(format_args!(
+                "{family}: without --topology it is not known by which interface a packet \
+                 leaves, and -o matches none: {lines}"
+            ));
+        }
+    }
+}
+
+/// `line 3, 4`, for the rules of `family` that are `meant`.
+fn lines(rules: &Rules, family: Family, meant: impl Fn(Table, &Rule) -> bool) -> Option<String> {
+    let found: Vec<String> = rules
+        .loaded
+        .ruleset(family)?
+        .rules()
+        .filter(|(table, _, rule)| meant(*table, rule))
+        .map(|(_, _, rule)| rule.origin.line.to_string())
+        .collect();
+    let shown = found.get(..LINES_MAX.min(found.len())).unwrap_or_default().join(", ");
+    let more = if found.len() > LINES_MAX { ", ..." } else { "" };
+    let plural = if found.len() == 1 { "" } else { "s" };
+    (!found.is_empty()).then(|| format!("line{plural} {shown}{more}"))
+}
+
+/// Says that packets of `families` met no rule because there is none.
+pub(crate) fn on_families_without_rules(families: &[Family]) {
+    for family in families {
+        say::note(format_args!("no rules for {family} were given: its packets all pass"));
+    }
+}
+
+/// Says of each rule that made packets `unknown` what it is and how to settle it.
+pub(crate) fn on_unknown<'a>(
+    engine: &Engine,
+    sources: &[String],
+    unknown: impl Iterator<Item = (&'a RuleAt, &'a u64)>,
+) {
+    let mut unknown: Vec<_> = unknown.collect();
+    unknown.sort_by_key(|(at, packets)| (std::cmp::Reverse(**packets), at.family, at.rule));
+    for (at, packets) in unknown {
+        let Some(program) = engine.program(at.family) else { continue };
+        let (Some(rule), Some(place)) = (program.rule(at.rule), program.reference(at.rule)) else {
+            continue;
+        };
+        let what: Vec<&str> = rule.not_evaluated().collect();
+        let file = sources.get(usize::from(place.file)).map_or("", String::as_str);
+        let line = match sources.len() {
+            1 => place.line.to_string(),
+            _ => format!("{file}:{}", place.line),
+        };
+        let plural = if *packets == 1 { "packet is" } else { "packets are" };
+        say::note(format_args!(
+            "{packets} {plural} unknown: {file}:{} ({} {} {}) cannot be evaluated: {}; settle it \
+             with --assume {line}=match or --assume {line}=no-match",
+            place.line,
+            place.table,
+            place.chain,
+            place.number,
+            what.join(", "),
+        ));
+    }
+}

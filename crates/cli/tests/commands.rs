@@ -1,0 +1,276 @@
+//! The commands of the README and of the examples, and what each flag does: exit status and the
+//! lines that a person looks for.
+
+mod common;
+
+use common::{folder, root, run};
+use std::fs;
+
+/// The command, what its standard output holds, what its standard error holds.
+type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+
+const BOUNCE: &str = "replay --topology examples/ftp-bounce-attack/topology.toml \
+                      --rules examples/ftp-bounce-attack/careless.v4 \
+                      examples/ftp-bounce-attack/capture.pcapng";
+const FTP: &str = "replay --topology examples/ftp/topology.toml --rules examples/ftp/rules.v4 \
+                   --rules examples/ftp/rules.v6";
+const EXPLAIN: &str = "explain --topology examples/ftp/topology.toml --rules examples/ftp/rules.v4";
+
+fn check(name: &str, rows: &[Row<'_>]) {
+    let dir = folder(name);
+    fs::write(dir.join("script.sh"), SCRIPT).expect("written");
+    fs::write(dir.join("unknown.v4"), UNKNOWN).expect("written");
+    fs::write(dir.join("port.v4"), PORT).expect("written");
+    for (line, out, err) in rows {
+        let ran = run(line, &dir, &[]);
+        assert_eq!(ran.status, 0, "{line}\n{}", ran.err);
+        for wanted in *out {
+            assert!(ran.out.contains(wanted), "{line}\nno {wanted:?} in\n{}", ran.out);
+        }
+        for wanted in *err {
+            assert!(ran.err.contains(wanted), "{line}\nno {wanted:?} in\n{}", ran.err);
+        }
+        assert!(!err.is_empty() || ran.err.is_empty(), "{line}\n{}", ran.err);
+    }
+}
+
+const SCRIPT: &str = "#!/bin/sh
+modprobe nf_conntrack_ftp ports=21,2121
+iptables -t raw -A PREROUTING -p tcp --dport 2121 -d $SERVER -j CT --helper ftp-2121
+ip6tables -t raw -A PREROUTING -p tcp --dport 2121 -d $SERVER -j CT --helper ftp-2121
+iptables -A FORWARD -m conntrack --ctstate RELATED \\
+    -m helper --helper ftp-2121 -j ACCEPT
+";
+
+/// TPROXY cannot be evaluated.
+const UNKNOWN: &str = "*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 21 -j TPROXY --on-port 3128 --on-ip 0.0.0.0
+COMMIT
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 21 -j CT --timeout slow
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o eth0 -j MASQUERADE
+COMMIT
+";
+
+const PORT: &str = "*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp-0
+COMMIT
+";
+
+#[test]
+fn the_readme_s_attack() {
+    let rows: &[Row<'_>] = &[
+        (
+            &format!("{BOUNCE} --set nf_conntrack_ftp.loose=1"),
+            &[
+                "10.1.0.5:5432 by FORWARD 1; ftp, packet 23, bytes 0..19",
+                "  accepted                                         42",
+            ],
+            &[],
+        ),
+        (
+            &format!("{BOUNCE} --set nf_conntrack_ftp.loose=1 --packet 26 --why"),
+            &[
+                "   26     0.010610 accept  RELATED     eth2>eth1 tcp 10.2.0.10:40463",
+                "      - PREROUTING 2 (line 6): -p tcp -m tcp --dport 21 -j CT --helper ftp   \
+                 [not: -m tcp --dport 21]",
+                "child of connection 1, announced by packet 23, bytes 0..19",
+                "  ACCEPT: leaves by eth1, by filter FORWARD rule 1 (line 12)",
+            ],
+            &[],
+        ),
+        (BOUNCE, &["drop    NEW         eth2>eth1 tcp 10.2.0.10:40463 > 10.1.0.5:5432"], &[]),
+    ];
+    check("attack", rows);
+    let readme = fs::read_to_string(root().join("README.md")).expect("read");
+    for line in run(rows[1].0, &root(), &[]).out.lines() {
+        assert!(readme.contains(line), "the README shows another answer than\n{line}");
+    }
+}
+
+#[test]
+fn the_flags_of_replay() {
+    let capture = "examples/ftp/capture.pcapng";
+    let rows: &[Row<'_>] = &[
+        (
+            &format!("{FTP} {capture}"),
+            &["by raw PREROUTING 1", "chain-policy", "  RELATED   "],
+            &[],
+        ),
+        (&format!("{FTP} {capture} --summary"), &["packets                        "], &[]),
+        (&format!("{FTP} {capture} {capture} --summary"), &["           534"], &[]),
+        (&format!("{FTP} {capture} --summary --top 0"), &["  dropped   "], &[]),
+        (&format!("{FTP} {capture} --clock frozen --summary"), &["at the end   "], &[]),
+        (&format!("{FTP} {capture} --events"), &["expectation 1 new: ftp tcp 10.1.0.2:* > "], &[]),
+        (&format!("{FTP} {capture} --summary --ingress eth1={capture}"), &["INVALID"], &[]),
+        (
+            &format!("{FTP} {capture} --summary --set-at 2000:nf_conntrack_ftp.loose=1"),
+            &[],
+            &["the captures hold 267 packets; it was never set"],
+        ),
+        (
+            &format!("{FTP} {capture} --profile strict --summary"),
+            &["  matched                                           9"],
+            &[],
+        ),
+        // By port, from the 100th packet on, in a Linux that has the switch.
+        (
+            &format!("replay --kernel 5.10 --summary --set-at 100:nf_conntrack_helper=1 {capture}"),
+            &["expectations   "],
+            &["no rules for ipv4", "no rules for ipv6"],
+        ),
+        (
+            &format!("replay --kernel 4.4 --set nf_conntrack_helper=1 --summary {capture}"),
+            &["expectations                                        9"],
+            &["no rules for ipv4"],
+        ),
+        (
+            &format!(
+                "replay --rules DIR/port.v4 --set nf_conntrack_ftp.ports=0 --summary {capture}"
+            ),
+            &["expectations                                        7"],
+            &["no rules for ipv6 were given"],
+        ),
+        (
+            &format!("replay --rules examples/ftp/rules.v4 --summary {capture}"),
+            &["dropped"],
+            &["without --topology it is not known", "-o matches none: lines 19, 20, 21"],
+        ),
+        (
+            &format!("replay --rules DIR/unknown.v4 --summary {capture}"),
+            &["  unknown                                          70"],
+            &[
+                "address translation is not applied; rules of the nat table: line 11",
+                "CT --timeout",
+                "unknown.v4:3 (mangle PREROUTING 1) cannot be evaluated: TPROXY; settle it with \
+                 --assume 3=match",
+            ],
+        ),
+        (
+            &format!("replay --rules DIR/unknown.v4 --assume 3=no-match --summary {capture}"),
+            &["  accepted                                        267"],
+            &["nat table"],
+        ),
+    ];
+    check("flags", rows);
+}
+
+#[test]
+fn explain_answers_the_source_document_s_questions() {
+    let rows: &[Row<'_>] = &[
+        (
+            &format!("{EXPLAIN} 'in eth0 tcp 192.0.2.10:20 -> 10.1.0.2:40000 related by ftp'"),
+            &[
+                "  tracking    RELATED, original (presumed)",
+                "  ACCEPT: leaves by eth1, by filter FORWARD rule 4",
+            ],
+            &[],
+        ),
+        (
+            &format!("{EXPLAIN} 'in eth0 tcp 192.0.2.10:20 -> 10.1.0.2:400 related by ftp'"),
+            &["[not: -m tcp --dport 1024:65535]", "  DROP: chain-policy"],
+            &[],
+        ),
+        (
+            &format!("{EXPLAIN} 'in eth0 tcp 192.0.2.10:20 -> 10.1.0.2:40000'"),
+            &["NEW", "DROP"],
+            &[],
+        ),
+        (
+            &format!("{EXPLAIN} 'in eth0 tcp 10.1.0.3:20 -> 10.1.0.2:40000'"),
+            &["+ PREROUTING 1 (line 7): -m rpfilter --invert", "DROP, by raw PREROUTING rule 1"],
+            &[],
+        ),
+        (
+            &format!("{EXPLAIN} --brief 'tcp 10.1.0.2:4000 -> 192.0.2.10:21 syn'"),
+            &["helper      ftp assigned by a CT rule", "by filter FORWARD rule 5 (line 21)"],
+            &[],
+        ),
+        (
+            &format!("{EXPLAIN} 'tcp 10.1.0.2:4000 -> 192.0.2.10:22 established reply'"),
+            &["ESTABLISHED, reply (presumed)", "ACCEPT"],
+            &[],
+        ),
+    ];
+    check("explain", rows);
+}
+
+#[test]
+fn rules_and_helpers() {
+    let defines = "--define SERVER=192.0.2.10,2001:db8::10";
+    let rows: &[Row<'_>] = &[
+        ("rules check examples/ftp/rules.v4", &["ipv4: 8 rules in raw, filter"], &[]),
+        (
+            &format!("rules check DIR/script.sh {defines}"),
+            &["ipv4: 2 rules", "ipv6: 1 rule in"],
+            &[],
+        ),
+        (
+            &format!("rules fmt --only ipv6 DIR/script.sh {defines}"),
+            &[
+                "-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 2121 -j CT --helper ftp-2121\n",
+            ],
+            &[],
+        ),
+        (
+            "helpers",
+            &["ftp  PORT, EPRT   loose = 0 (default)", "tftp  RRQ, WRQ   strict profile only"],
+            &[],
+        ),
+        ("helpers ftp", &["Secure use", "[document: In CMD]"], &[]),
+        ("--help", &["Walk one packet through the rules"], &[]),
+        ("replay --help", &["Exit status: 0 when"], &[]),
+    ];
+    check("rules", rows);
+}
+
+#[test]
+fn what_fmt_prints_is_what_it_prints_of_that() {
+    let dir = folder("fmt");
+    for example in ["ftp", "tftp", "irc-dcc", "ftp-bounce-attack"] {
+        let once = run(&format!("rules fmt examples/{example}/rules.v4"), &dir, &[]).out;
+        let again = run("rules fmt -", &dir, once.as_bytes()).out;
+        assert!(once.starts_with("*raw\n") && once.ends_with("COMMIT\n"), "{once}");
+        assert_eq!(once, again, "{example}");
+    }
+}
+
+#[test]
+fn tables_for_people_fit_a_terminal() {
+    for line in ["helpers", "helpers ftp", "helpers irc", "helpers tftp"] {
+        for row in run(line, &root(), &[]).out.lines() {
+            assert!(row.chars().count() <= 80, "{line}: {row}");
+        }
+    }
+}
+
+#[test]
+fn captures_are_read_from_the_standard_input() {
+    let capture = fs::read(root().join("examples/ftp/capture.pcapng")).expect("read");
+    let ran = run(&format!("{FTP} --summary -"), &root(), &capture);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("  accepted                                        264"));
+}
+
+#[test]
+fn packets_are_kept_by_verdict() {
+    let dir = folder("keep");
+    let line = format!(
+        "{FTP} --summary --write DIR/a.pcap --write-dropped DIR/d.pcapng \
+         examples/ftp/capture.pcapng"
+    );
+    assert_eq!(run(&line, &dir, &[]).status, 0);
+    for (name, packets) in [("a.pcap", 264), ("d.pcapng", 3)] {
+        let ran = run(&format!("replay --summary DIR/{name}"), &dir, &[]);
+        let wanted = format!("packets{packets:>46}\n");
+        assert!(ran.out.starts_with(&wanted), "{name}\n{}", ran.out);
+    }
+    let files = fs::read_dir(&dir).expect("a folder").count();
+    assert_eq!(files, 2, "nothing else was left");
+}
