@@ -64,6 +64,7 @@ fn walks_the_same(ruleset: &Ruleset, bytes: &[u8], headers: &Headers) {
             hook,
             in_iface: InterfaceName::new("eth0"),
             out_iface: InterfaceName::new("eth1"),
+            local: false,
             ct_state: CtState::New,
             ct: None,
             now: Time(1_000_000_000),

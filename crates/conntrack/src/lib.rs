@@ -50,4 +50,4 @@ pub use settings::{FragmentLimits, SettingError, Settings};
 pub use stats::Stats;
 pub use table::{CONNECTIONS_MAX, ConnId, Conntrack, HelperId, POLICIES_MAX, PolicyId};
 pub use track::{PacketCt, Prepared, Template, Tracked};
-pub use view::{Announcement, ExpectationView, Master, Saved, View};
+pub use view::{Announcement, ExpectationView, Master, Saved, Summary, View};

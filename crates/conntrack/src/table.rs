@@ -7,7 +7,7 @@ use crate::proto::{ProtoState, Timeouts, tcp::TcpState};
 use crate::settings::{SettingError, Settings};
 use crate::slab::Slab;
 use crate::store::{Body, Slot, Stores};
-use crate::view::{Master, View};
+use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
 use kinwall_terms::ct::CtFacts;
 use kinwall_terms::{Direction, Status, Time, Tuple, Zone, ZoneScope};
@@ -186,6 +186,20 @@ impl<H> Conntrack<H> {
     /// A connection, confirmed or not; one that was just removed is known until the next packet.
     pub fn connection(&self, id: ConnId) -> Option<View> {
         self.resolve(id).map(|slot| self.view(slot))
+    }
+
+    /// The same without tuples, state, deadline and counters.
+    pub fn summary(&self, id: ConnId) -> Option<Summary> {
+        let slot = self.resolve(id)?;
+        let body = self.stores.body(slot);
+        let extra = self.extra(slot);
+        Some(Summary {
+            serial: body.serial,
+            status: body.status,
+            mark: body.mark,
+            helper: extra.and_then(|extra| extra.helper),
+            master: extra.and_then(|extra| extra.master),
+        })
     }
 
     /// All connections, in no particular but a repeatable order; unconfirmed ones included,

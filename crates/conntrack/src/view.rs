@@ -35,6 +35,21 @@ pub struct View {
     pub counters: Option<[Counter; 2]>,
 }
 
+/// What most packets tell of their connection: cheaper than a [`View`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Number in order of creation, from 1; never used twice.
+    pub serial: u64,
+    /// Status bits.
+    pub status: Status,
+    /// connmark.
+    pub mark: u32,
+    /// The helper of its own.
+    pub helper: Option<HelperId>,
+    /// The connection that announced it.
+    pub master: Option<Master>,
+}
+
 /// What a child keeps of its master, for good: the master itself may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Master {

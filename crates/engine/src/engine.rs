@@ -3,9 +3,10 @@
 use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
 use crate::packet::{Ingress, Packet, Presumed};
 use crate::path::{Passage, Stop};
-use crate::settings::{SettingError, Settings};
+use crate::settings::{SettingError, Settings, module_parameter};
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
+use kinwall_conntrack::settings::Settings as TrackingSettings;
 use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared};
 use kinwall_helpers::{Effects, Instances};
 use kinwall_rules::facts::PacketState;
@@ -125,6 +126,7 @@ impl Engine {
             in_iface,
             out_iface: None,
             ct: None,
+            known: None,
             rule: None,
             queued: None,
             presumed,
@@ -195,8 +197,9 @@ impl Engine {
             return Err(SettingError::OnlyAtStart(key.to_owned()));
         }
         self.settings.set(&mut self.topology, key, value)?;
-        let mut probe = self.settings.tracking.clone();
-        if probe.set(key, value).is_ok() {
+        let key = module_parameter(key).unwrap_or(key);
+        // A switch that only `strict` has in this version is none of the table's.
+        if TrackingSettings::knows(key) && self.settings.tracking.get(key).is_ok() {
             self.conntrack.set(key, value).map_err(SettingError::Sysctl)?;
             let tracking = &self.settings.tracking;
             self.defragmenter.set_limits(tracking.ipv4_fragments, tracking.ipv6_fragments);
@@ -245,16 +248,16 @@ impl Engine {
         id: ConnId,
         direction: Direction,
     ) -> Option<ConnectionFacts> {
-        let view = self.conntrack.connection(id)?;
-        let master = view.master;
+        let summary = self.conntrack.summary(id)?;
+        let master = summary.master;
         Some(ConnectionFacts {
-            number: view.serial,
+            number: summary.serial,
             direction,
-            status: view.status,
-            mark: view.mark,
+            status: summary.status,
+            mark: summary.mark,
             master: master.map(|master| master.serial),
             master_helper: master.and_then(|master| master.helper),
-            own_helper: view.helper,
+            own_helper: summary.helper,
             announced: master.map(|master| Announced {
                 expectation: master.expectation,
                 packet: master.announced.packet,

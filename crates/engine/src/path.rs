@@ -12,7 +12,6 @@ use crate::packet::{Ingress, Packet, Presumed};
 use crate::trace::{Step, Trace};
 use kinwall_conntrack::defrag::{Defragmented, Place};
 use kinwall_conntrack::{Conntrack, HelperId, PacketCt, Tracked};
-use kinwall_helpers::Instances;
 use kinwall_rules::eval::Decision;
 use kinwall_rules::facts::{Connections, Facts, Owner, PacketState};
 use kinwall_terms::ct::CtFacts;
@@ -35,6 +34,8 @@ pub(crate) struct Passage<'p, 'b, 't> {
     pub(crate) state: PacketState,
     /// What tracking said; `None` before it.
     pub(crate) ct: Option<PacketCt>,
+    /// What rules may ask of its connection, once one has been reached that could.
+    pub(crate) known: Option<Known>,
     /// What tracking shall say, instead of looking.
     pub(crate) presumed: Option<&'t Presumed>,
     /// The last rule that decided something.
@@ -42,6 +43,13 @@ pub(crate) struct Passage<'p, 'b, 't> {
     /// The queue a rule handed the packet to.
     pub(crate) queued: Option<u16>,
     pub(crate) trace: Option<&'t mut Trace>,
+}
+
+/// What rules may ask of a connection, but for the name of its master's helper.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    facts: CtFacts<'static>,
+    master_helper: Option<HelperId>,
 }
 
 /// The end of a packet's life before the end of its path.
@@ -141,8 +149,14 @@ impl Engine {
         if !program.has_chain(table, hook) {
             return Ok(());
         }
-        let instances = &self.settings.instances;
-        let ct_facts = p.ct.and_then(|ct| facts_of(&self.conntrack, instances, p, ct));
+        if p.known.is_none() {
+            p.known = p.ct.and_then(|ct| known_of(&self.conntrack, p, ct));
+        }
+        let name = |helper: HelperId| Some(self.settings.instances.get(helper.0)?.name.as_str());
+        let ct_facts = p.known.map(|known| CtFacts {
+            master_helper: known.master_helper.and_then(name),
+            ..known.facts
+        });
         let facts = Facts {
             headers: &p.headers,
             bytes: &p.packet.bytes,
@@ -150,6 +164,7 @@ impl Engine {
             hook,
             in_iface: if sees_in(hook) { p.in_iface } else { None },
             out_iface: if sees_out(hook) { p.out_iface } else { None },
+            local: matches!(p.packet.ingress, Ingress::Local { .. }),
             ct_state: p.ct.map_or(CtState::Invalid, |ct| ct.state),
             ct: ct_facts.as_ref(),
             now: p.now,
@@ -161,6 +176,9 @@ impl Engine {
         let walk = program.walk(table, &facts, &mut p.state, &mut self.memory, steps.as_mut());
         if let (Some(mark), Some(id)) = (p.state.connmark, p.ct.and_then(|ct| ct.conn)) {
             self.conntrack.set_mark(id, mark);
+            if let Some(known) = &mut p.known {
+                known.facts.mark = mark;
+            }
         }
         p.note(|| Step::Chain { family, table, hook, walk, steps: steps.unwrap_or_default() });
         let rule = walk.rule.map(|rule| RuleAt { family, rule });
@@ -299,37 +317,39 @@ impl Connections for Others<'_> {
 }
 
 /// What rules may ask of the packet's connection.
-fn facts_of<'a>(
+fn known_of(
     conntrack: &Conntrack<HelpState>,
-    instances: &'a Instances,
     p: &Passage<'_, '_, '_>,
     ct: PacketCt,
-) -> Option<CtFacts<'a>> {
-    let name = |helper: HelperId| instances.get(helper.0).map(|instance| instance.name.as_str());
-    match p.presumed {
-        None => conntrack.facts(ct.conn?, ct.direction, p.now, &name),
-        Some(presumed) if presumed.has_connection() => {
-            let (sport, dport) = p.headers.ports().unwrap_or_default();
-            let Headers { src, dst, proto, .. } = p.headers;
-            let own = Tuple { src, dst, sport, dport, proto };
-            let other = own.invert().unwrap_or(own);
-            let (original, reply) = match presumed.direction {
-                Direction::Original => (own, other),
-                Direction::Reply => (other, own),
-            };
-            Some(CtFacts {
-                direction: presumed.direction,
-                status: presumed.status(),
-                original,
-                reply,
-                mark: 0,
-                expires_s: 0,
-                has_master: presumed.master_helper.is_some(),
-                master_helper: presumed.master_helper.and_then(name),
-                counters: None,
-                zone: [0; 2],
-            })
-        }
-        Some(_) => None,
+) -> Option<Known> {
+    let Some(presumed) = p.presumed else {
+        let id = ct.conn?;
+        let facts = conntrack.facts(id, ct.direction, p.now, &|_| None)?;
+        let master = if facts.has_master { conntrack.master(id) } else { None };
+        return Some(Known { facts, master_helper: master.and_then(|master| master.helper) });
+    };
+    if !presumed.has_connection() {
+        return None;
     }
+    let (sport, dport) = p.headers.ports().unwrap_or_default();
+    let Headers { src, dst, proto, .. } = p.headers;
+    let own = Tuple { src, dst, sport, dport, proto };
+    let other = own.invert().unwrap_or(own);
+    let (original, reply) = match presumed.direction {
+        Direction::Original => (own, other),
+        Direction::Reply => (other, own),
+    };
+    let facts = CtFacts {
+        direction: presumed.direction,
+        status: presumed.status(),
+        original,
+        reply,
+        mark: 0,
+        expires_s: 0,
+        has_master: presumed.master_helper.is_some(),
+        master_helper: None,
+        counters: None,
+        zone: [0; 2],
+    };
+    Some(Known { facts, master_helper: presumed.master_helper })
 }

@@ -89,7 +89,8 @@ impl Settings {
             self.tracking.automatic_helpers = any.automatic_helpers;
             return Ok(());
         }
-        if TrackingSettings::knows(key) || !key.starts_with("net.") {
+        let of_tracking = key.starts_with("net.netfilter.nf_conntrack_");
+        if TrackingSettings::knows(key) || of_tracking || !key.starts_with("net.") {
             return Ok(self.tracking.set(key, value)?);
         }
         Ok(topology.set_sysctl(key, parse_value(value))?)
@@ -114,7 +115,7 @@ const WITH_SWITCH: KernelVersion = KernelVersion::new(5, 10, 0);
 
 /// The sysctl behind a parameter of the module `nf_conntrack` itself
 /// (`modprobe nf_conntrack nf_conntrack_helper=0`).
-fn module_parameter(key: &str) -> Option<&'static str> {
+pub(crate) fn module_parameter(key: &str) -> Option<&'static str> {
     Some(match key {
         "nf_conntrack.nf_conntrack_helper" => "nf_conntrack_helper",
         "nf_conntrack.acct" => "nf_conntrack_acct",

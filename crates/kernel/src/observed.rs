@@ -156,7 +156,11 @@ impl Observed {
                 );)*
             };
         }
-        compare!(verdict, out, ct_state, direction, helper);
+        compare!(verdict, out, ct_state, helper);
+        // A packet that lost its connection to another at the confirmation has none any more.
+        let lost = self.verdict == Verdict::Drop && self.decided_by.is_none();
+        let same = self.direction == ours.direction || lost && ours.direction.is_none();
+        field("direction", same, shown(&self.direction), shown(&ours.direction));
         let known = self.status.is_none() || ours.status.is_none() || self.status == ours.status;
         field("status", known, shown(&self.status), shown(&ours.status));
         let known = self.mark.is_none() || ours.mark.is_none() || self.mark == ours.mark;

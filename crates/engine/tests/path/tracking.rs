@@ -1,6 +1,6 @@
 //! States, zones, marks, limits: what rules see of the connection table.
 
-use crate::script::{CASE, Case, USUAL, check};
+use crate::script::{CASE, Case, Gateway, USUAL, check};
 use kinwall_terms::Profile;
 
 const LINUX: Case = Case { profiles: &[Profile::Linux], rules: &[], ..CASE };
@@ -132,6 +132,28 @@ fn zones() {
             ..LINUX
         },
     ]);
+}
+
+#[test]
+fn settings_at_run_time() {
+    check(&[Case {
+        name: "a sysctl by the names it has",
+        script: "set net.netfilter.nf_conntrack_tcp_loose=0
+                     c:4000 > s:80 A = INVALID
+                     set /proc/sys/net/netfilter/nf_conntrack_tcp_loose=1
+                     c:4000 > s:80 A = NEW
+                     set nf_conntrack_max=1
+                     c:4001 > s:80 S = accept
+                     connections 1",
+        ..LINUX
+    }]);
+}
+
+#[test]
+fn a_parameter_of_the_module_is_a_sysctl_too() {
+    let mut gateway = Gateway::new(&LINUX, Profile::Linux);
+    gateway.plain.set("nf_conntrack.acct", "1").expect("a setting");
+    assert!(gateway.plain.conntrack().settings().acct);
 }
 
 #[test]
