@@ -3,8 +3,8 @@
 @both
 -j IDLETIMER --timeout 42 --label foo;=;OK
 -j IDLETIMER --timeout 1 --label "foo bar";;STRICT
--j IDLETIMER --timeout 42 --label foo --alarm;=;OK
--j IDLETIMER --alarm --label foo --timeout 42;-j IDLETIMER --timeout 42 --label foo --alarm;OK
+-j IDLETIMER --timeout 42 --label fooalarm --alarm;=;OK
+-j IDLETIMER --alarm --label fooalarm --timeout 42;-j IDLETIMER --timeout 42 --label fooalarm --alarm;OK
 -j IDLETIMER --timeout 42;;FAIL
 -j IDLETIMER --label foo;;FAIL
 -j IDLETIMER;;FAIL

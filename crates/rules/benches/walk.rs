@@ -100,6 +100,7 @@ fn walk(bencher: Bencher<'_, '_>, rules: usize, rule: fn(u32) -> String) {
                 hook: Hook::Forward,
                 in_iface: input,
                 out_iface: output,
+                local: false,
                 ct_state: CtState::New,
                 ct: None,
                 now: Time(0),

@@ -23,6 +23,8 @@ pub struct Facts<'a> {
     pub in_iface: Option<InterfaceName>,
     /// The interface it leaves by, where that is known.
     pub out_iface: Option<InterfaceName>,
+    /// Whether the gateway itself sent it.
+    pub local: bool,
     /// Its ct state. [`CtState::Invalid`] before tracking.
     pub ct_state: CtState,
     /// Its connection, when it has one.

@@ -30,6 +30,7 @@ pub mod program;
 pub mod protocols;
 pub mod ruleset;
 pub mod services;
+pub mod sets;
 mod shell;
 mod suggest;
 pub mod targets;

@@ -6,8 +6,10 @@
 //! by the limits named in the file of its match.
 
 use crate::eval::RuleId;
+use crate::matches::{Match, connlimit, hashlimit, limit, recent};
 use crate::program::Program;
 use crate::ruleset::Counters;
+use crate::sets::Sets;
 use kinwall_terms::Family;
 
 /// The place of one match or target of one rule in [`Memory`].
@@ -20,6 +22,14 @@ pub enum Remembered {
     /// Nothing yet.
     #[default]
     Nothing,
+    /// `limit`.
+    Limit(limit::Bucket),
+    /// `quota`: bytes left.
+    Quota(u64),
+    /// `statistic`: packets counted.
+    Nth(u32),
+    /// `connlimit`.
+    Connlimit(Box<connlimit::Counted>),
 }
 
 /// What all rules remember.
@@ -28,6 +38,12 @@ pub struct Memory {
     slots: [Vec<Remembered>; 2],
     counters: [Vec<Counters>; 2],
     seed: u64,
+    /// The lists of `recent`.
+    pub recent: recent::Lists,
+    /// The tables of `hashlimit`.
+    pub hashlimit: hashlimit::Tables,
+    /// The sets of `set` and `SET`. None is known unless they are given.
+    pub sets: Sets,
 }
 
 impl Memory {
@@ -39,8 +55,20 @@ impl Memory {
             let family = program.family().index();
             memory.slots[family].resize(program.slots(), Remembered::Nothing);
             memory.counters[family].resize(program.len(), Counters::default());
+            let rules = program.rule_ids().filter_map(|id| program.rule(id));
+            for found in rules.flat_map(|rule| &rule.matches) {
+                if let Match::Recent(recent) = found {
+                    memory.recent.declare(recent);
+                }
+            }
         }
         memory
+    }
+
+    /// With these sets.
+    pub fn with_sets(mut self, sets: Sets) -> Memory {
+        self.sets = sets;
+        self
     }
 
     /// What `slot` of `family` remembers; room is made for a slot that is new.

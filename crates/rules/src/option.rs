@@ -112,6 +112,8 @@ pub struct Opt {
     pub aliases: &'static [&'static str],
     /// How many words follow: 0, 1 or 2.
     pub arity: u8,
+    /// Whether the words may be left out.
+    pub optional: bool,
     /// Whether a `!` may stand before it.
     pub invertible: bool,
     /// Whether it may be given more than once.
@@ -140,6 +142,7 @@ pub const fn words(name: &'static str, arity: u8) -> Opt {
         name,
         aliases: &[],
         arity,
+        optional: false,
         invertible: false,
         repeatable: false,
         required: false,
@@ -152,6 +155,12 @@ impl Opt {
     /// Other names of the same option.
     pub const fn alias(mut self, aliases: &'static [&'static str]) -> Opt {
         self.aliases = aliases;
+        self
+    }
+
+    /// Its words may be left out.
+    pub const fn optional(mut self) -> Opt {
+        self.optional = true;
         self
     }
 

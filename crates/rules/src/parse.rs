@@ -129,7 +129,11 @@ impl<'a> Reader<'a> {
         match resolved {
             Resolved::Global(global) => self.global(global, word, span, invert, attached),
             Resolved::Extension { instance, index, option } => {
-                let Some(values) = self.values(word, option.arity, attached) else { return };
+                let values = match option.optional && attached.is_none() {
+                    true => Some(self.take_value().cloned().into_iter().collect()),
+                    false => self.values(word, option.arity, attached),
+                };
+                let Some(values) = values else { return };
                 self.draft.give(instance, index, invert, span, values);
             }
         }

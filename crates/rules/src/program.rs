@@ -11,6 +11,7 @@ use crate::eval::{
 };
 use crate::facts::{Facts, PacketState};
 use crate::index::{Candidates, Index, Key, Shapes};
+use crate::matches::Match;
 use crate::memory::{Memory, Slot};
 use crate::ruleset::{Policy, Rule};
 use kinwall_terms::{Family, Hook, Reason, Table};
@@ -110,6 +111,13 @@ impl Program {
     /// The table and name of a chain.
     pub fn chain(&self, id: ChainId) -> Option<(Table, &str)> {
         self.chains.get(id.0 as usize).map(|chain| (chain.table, chain.name.as_str()))
+    }
+
+    /// Whether a rule asks how much a connection has carried: counting must be on then, as Linux
+    /// switches it on.
+    pub fn needs_accounting(&self) -> bool {
+        let asks = |found: &Match| matches!(found, Match::Connbytes(_));
+        self.rules.iter().any(|compiled| compiled.rule.matches.iter().any(asks))
     }
 
     /// The rules that cannot be evaluated and of which nothing is assumed.

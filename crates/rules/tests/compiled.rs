@@ -74,6 +74,7 @@ fn check(
             hook: Hook::Forward,
             in_iface: names[*input],
             out_iface: names[*output],
+            local: false,
             ct_state: *ct_state,
             ct: None,
             now: Time(0),

@@ -24,7 +24,10 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("-p ! tcp", "3:13 1 the ! must stand before the option | write `! -p tcp`"),
         ("-p tcp --dport ! 22", "3:25 1 the ! must stand before the option | write `! --dport 22`"),
         ("-p tpc -j DROP", "3:13 3 no protocol is called \"tpc\" | did you mean tcp?"),
-        ("--dport 22", "3:10 7 --dport is not known here | it needs -p tcp or -p udp before it"),
+        (
+            "--dport 22",
+            "3:10 7 --dport is not known here | it needs -p dccp or -p sctp or -p tcp or -p udp before it",
+        ),
         ("-p tcp --dprt 22", "3:17 6 --dprt is not known here | did you mean --dport?"),
         ("-m contrack", "3:13 8 no match is called \"contrack\" | did you mean conntrack?"),
         (

@@ -51,6 +51,7 @@ fn walk(table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
         hook,
         in_iface: None,
         out_iface: None,
+        local: false,
         ct_state: CtState::New,
         ct: Some(&ct),
         now: Time(0),

@@ -15,10 +15,9 @@ use std::fmt;
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("icmp")
-    .passive()
     .only(Family::Ipv4)
     .needs(&[L4Proto::ICMP])
-    .options(&[value("icmp-type").invert()]);
+    .options(&[value("icmp-type").invert().required()]);
 
 /// Which messages are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +112,7 @@ impl Icmp {
             // Type 255 is how Linux spells any.
             Ok(if message.kind == Some(255) { Message::ANY } else { message })
         };
-        let every = Test { invert: false, value: Message::ANY };
-        Some(Icmp { message: args.read("icmp-type", read).unwrap_or(every) })
+        Some(Icmp { message: args.read("icmp-type", read)? })
     }
 
     /// Writes the options.
@@ -126,6 +124,12 @@ impl Icmp {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         compare(&self.message, scene)
     }
+}
+
+/// Type and code of a name.
+pub(crate) fn by_name(name: &str) -> Option<(u8, Option<u8>)> {
+    let found = NAMES.iter().find(|known| known.0.eq_ignore_ascii_case(name))?;
+    Some((found.1, found.2))
 }
 
 /// Compares type and code of an ICMP packet of either family.

@@ -11,7 +11,6 @@ use kinwall_terms::{Family, L4Proto};
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("icmp6")
-    .passive()
     .only(Family::Ipv6)
     .needs(&[L4Proto::ICMPV6])
     .options(&[value("icmpv6-type").invert().required()]);
@@ -71,4 +70,10 @@ impl Icmp6 {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         compare(&self.message, scene)
     }
+}
+
+/// Type and code of a name.
+pub(crate) fn by_name(name: &str) -> Option<(u8, Option<u8>)> {
+    let found = NAMES.iter().find(|known| known.0.eq_ignore_ascii_case(name))?;
+    Some((found.1, found.2))
 }

@@ -1,8 +1,8 @@
 //! `-p tcp -m multiport --dports 20,21,1024:65535`: a list of ports and ranges.
 //!
 //! At most 15 places, of which a range takes two. Of several options only one may be given.
-//! A fragment other than the first matches nothing; a header that is cut within its ports drops the packet,
-//! as in Linux.
+//! A fragment other than the first matches nothing; a header that is cut within its ports drops the
+//! packet, as in Linux.
 
 use super::tcp::any_ports;
 use crate::diagnostic::Diagnostic;

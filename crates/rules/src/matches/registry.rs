@@ -80,12 +80,50 @@ macro_rules! matches {
 matches! {
     /// `addrtype`: the types of the addresses.
     Addrtype = addrtype,
+    /// `ah`: the index of AH, IPv4.
+    Ah = ah,
+    /// `ah`: the authentication header, IPv6.
+    Ah6 = ah6,
+    /// `bpf`: a program of the packet filter.
+    Bpf = bpf,
+    /// `cgroup`: the control group of the sender.
+    Cgroup = cgroup,
+    /// `cluster`: the share of a node.
+    Cluster = cluster,
     /// `comment`: a remark.
     Comment = comment,
+    /// `connbytes`: how much the connection has carried.
+    Connbytes = connbytes,
+    /// `connlabel`: a label of the connection.
+    Connlabel = connlabel,
+    /// `connlimit`: how many connections a host has open.
+    Connlimit = connlimit,
     /// `connmark`: the mark of the connection.
     Connmark = connmark,
     /// `conntrack`: what connection tracking says.
     Conntrack = conntrack,
+    /// `cpu`: the processor.
+    Cpu = cpu,
+    /// `dccp`: ports, type and options of DCCP.
+    Dccp = dccp,
+    /// `devgroup`: the group of the interface.
+    Devgroup = devgroup,
+    /// `dscp`: the code point.
+    Dscp = dscp,
+    /// `dst`: the destination options header.
+    Dst = dst,
+    /// `ecn`: congestion notification.
+    Ecn = ecn,
+    /// `esp`: the index of ESP.
+    Esp = esp,
+    /// `eui64`: the source was made from the link-layer address.
+    Eui64 = eui64,
+    /// `frag`: the fragment header.
+    Frag = frag,
+    /// `hashlimit`: a rate for each group of packets.
+    Hashlimit = hashlimit,
+    /// `hbh`: the hop-by-hop options header.
+    Hbh = hbh,
     /// `helper`: which helper announced the connection.
     Helper = helper,
     /// `hl`: the hop limit of IPv6.
@@ -94,22 +132,76 @@ matches! {
     Icmp = icmp,
     /// `icmp6`: type and code of ICMPv6.
     Icmp6 = icmp6,
+    /// `ipcomp`: the index of IPComp.
+    Ipcomp = ipcomp,
     /// `iprange`: addresses between two others.
     Iprange = iprange,
+    /// `ipv6header`: which extension headers there are.
+    Ipv6header = ipv6header,
+    /// `ipvs`: the virtual service.
+    Ipvs = ipvs,
     /// `length`: the length of the packet.
     Length = length,
+    /// `limit`: a rate for all packets together.
+    Limit = limit,
+    /// `mac`: the sender on the link.
+    Mac = mac,
     /// `mark`: the packet mark.
     Mark = mark,
+    /// `mh`: the mobility header.
+    Mh = mh,
     /// `multiport`: lists of ports.
     Multiport = multiport,
+    /// `nfacct`: a named account.
+    Nfacct = nfacct,
+    /// `osf`: the sending system, by its fingerprint.
+    Osf = osf,
+    /// `owner`: the process behind an own packet.
+    Owner = owner,
+    /// `physdev`: the bridge ports.
+    Physdev = physdev,
+    /// `pkttype`: to whom the link addressed it.
+    Pkttype = pkttype,
+    /// `policy`: the IPsec policy.
+    Policy = policy,
+    /// `quota`: until so many bytes have matched.
+    Quota = quota,
+    /// `rateest`: measured rates.
+    Rateest = rateest,
+    /// `realm`: the realm of the route.
+    Realm = realm,
+    /// `recent`: addresses seen lately.
+    Recent = recent,
     /// `rpfilter`: the source came the way its answers would go.
     Rpfilter = rpfilter,
+    /// `rt`: the routing header.
+    Rt = rt,
+    /// `sctp`: ports and chunks of SCTP.
+    Sctp = sctp,
+    /// `set`: the packet is in a set.
+    Set = set,
+    /// `socket`: a socket of the gateway takes it.
+    Socket = socket,
+    /// `srh`: the segment routing header.
+    Srh = srh,
     /// `state`: the ct state, in its older spelling.
     State = state,
+    /// `statistic`: some packets.
+    Statistic = statistic,
+    /// `string`: bytes anywhere in the packet.
+    Text = string,
     /// `tcp`: ports, flags and options of TCP.
     Tcp = tcp,
+    /// `tcpmss`: the maximum segment size.
+    Tcpmss = tcpmss,
+    /// `time`: the moment.
+    Time = time,
+    /// `tos`: the TOS octet.
+    Tos = tos,
     /// `ttl`: the time to live of IPv4.
     Ttl = ttl,
+    /// `u32`: numbers anywhere in the packet.
+    U32 = u32,
     /// `udp`: ports of UDP.
     Udp = udp,
 }

@@ -69,7 +69,7 @@ impl Dscp {
     }
 }
 
-fn class(word: &Word) -> Result<u8, Diagnostic> {
+pub(crate) fn class(word: &Word) -> Result<u8, Diagnostic> {
     let found = CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word.text));
     found.map(|(_, dscp)| *dscp).ok_or_else(|| {
         let names: Vec<&str> = CLASSES.iter().map(|(name, _)| *name).collect();

@@ -9,6 +9,7 @@ use crate::eval::{Effect, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, flag, value, words};
 use crate::print::Line;
+use crate::sets::Query;
 use crate::value::{number, text};
 use kinwall_terms::{Hook, Table};
 
@@ -115,13 +116,23 @@ impl Set {
         out.flag("map-queue", self.map_queue);
     }
 
-    /// Changes nothing: sets are not known here.
-    pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Effect {
+    /// Changes the sets, where they are known.
+    pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
+        let facts = scene.facts;
+        if let Some(Element { set, sides }) = &self.add {
+            let query = Query::new(facts, sides).mark(scene.state.mark);
+            scene.memory.sets.add(set, &query, self.timeout_s, self.exist);
+        }
+        if let Some(Element { set, sides }) = &self.del {
+            let query = Query::new(facts, sides).mark(scene.state.mark);
+            scene.memory.sets.remove(set, &query);
+        }
         Effect::Continue
     }
 }
 
-fn element(args: &mut Args<'_>, option: &str) -> Option<Element> {
+/// Reads `--OPTION SET SIDES`.
+pub(crate) fn element(args: &mut Args<'_>, option: &str) -> Option<Element> {
     let given = args.first(option)?;
     let [set, sides] = given.values.as_slice() else { return None };
     let read =
@@ -144,10 +155,14 @@ fn sides(word: &Word) -> Result<Box<[Side]>, Diagnostic> {
 
 fn print_element(out: &mut Line, option: &str, element: &Option<Element>) {
     let Some(Element { set, sides }) = element else { return };
-    let names = sides.iter().map(|side| match side {
+    out.value(option, set).word(side_names(sides));
+}
+
+/// A list of `src` and `dst`.
+pub(crate) fn side_names(sides: &[Side]) -> String {
+    let name = |side: &Side| match side {
         Side::Source => "src",
         Side::Destination => "dst",
-    });
-    let names: Vec<&str> = names.collect();
-    out.value(option, set).word(names.join(","));
+    };
+    sides.iter().map(name).collect::<Vec<_>>().join(",")
 }

@@ -69,7 +69,7 @@ impl Tos {
     }
 }
 
-fn set(word: &Word) -> Result<Tos, Diagnostic> {
+pub(crate) fn set(word: &Word) -> Result<Tos, Diagnostic> {
     let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word.text));
     if let Some((_, value)) = named {
         return Ok(Tos { value: *value, mask: NAME_MASK });

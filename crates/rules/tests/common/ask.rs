@@ -19,6 +19,7 @@ pub(crate) struct Scene<'a> {
     pub ct: Option<CtFacts<'a>>,
     pub link: LinkFacts,
     pub now: Time,
+    pub local: bool,
     pub owner: Option<Owner>,
     /// The packet mark before the rule.
     pub mark: u32,
@@ -35,6 +36,7 @@ impl Scene<'_> {
             ct: None,
             link: LinkFacts::default(),
             now: Time(1_700_000_000_000_000_000),
+            local: false,
             owner: None,
             mark: 0,
         }
@@ -88,6 +90,7 @@ impl Rule {
             hook: self.hook,
             in_iface: InterfaceName::new(scene.input),
             out_iface: InterfaceName::new(scene.output),
+            local: scene.local,
             ct_state: scene.ct_state,
             ct: scene.ct.as_ref(),
             now: scene.now,

@@ -1,0 +1,61 @@
+//! `-p ah -m ah --ahspi 1000:2000`: the security parameters index of AH (RFC 4302), IPv4. IPv6:
+//! see [`super::ah6`].
+
+use crate::diagnostic::Diagnostic;
+use crate::eval::{Answer, Scene};
+use crate::lex::Word;
+use crate::option::{Args, Spec, Test, value};
+use crate::print::Line;
+use crate::value::{Range, range};
+use kinwall_terms::{Family, L4Proto};
+
+/// What the match declares.
+pub const SPEC: Spec =
+    Spec::new("ah").only(Family::Ipv4).needs(&[L4Proto::AH]).options(&[value("ahspi").invert()]);
+
+/// Which indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ah {
+    /// A range.
+    pub spi: Test<Range<u32>>,
+}
+
+/// Every index.
+pub(super) const SPI_ANY: Test<Range<u32>> =
+    Test { invert: false, value: Range { min: 0, max: u32::MAX } };
+
+impl Ah {
+    /// Reads the options.
+    pub fn parse(args: &mut Args<'_>) -> Option<Ah> {
+        Some(Ah { spi: args.read("ahspi", spi_range).unwrap_or(SPI_ANY) })
+    }
+
+    /// Writes the options.
+    pub fn print(&self, out: &mut Line) {
+        out.test("ahspi", &Some(self.spi).filter(|spi| *spi != SPI_ANY));
+    }
+
+    /// Compares the index; a header that is cut short drops the packet, as in Linux.
+    pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
+        spi(scene, 4, &self.spi)
+    }
+}
+
+/// A range of 32-bit numbers.
+pub(super) fn spi_range(word: &Word) -> Result<Range<u32>, Diagnostic> {
+    let Range { min, max } = range(0, u64::from(u32::MAX))(word)?;
+    Ok(Range { min: min as u32, max: max as u32 })
+}
+
+/// Compares the index that stands `offset` bytes into the transport header.
+pub(super) fn spi(scene: &Scene<'_, '_>, offset: usize, wanted: &Test<Range<u32>>) -> Answer {
+    let headers = scene.facts.headers;
+    if headers.is_later_fragment() {
+        return Answer::No;
+    }
+    let bytes = headers.transport(scene.facts.bytes).get(offset..offset + 4);
+    match bytes.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_be_bytes) {
+        Some(index) => wanted.holds(|range| range.contains(index)).into(),
+        None => Answer::HotDrop,
+    }
+}

@@ -1,0 +1,86 @@
+//! `-m srh --srh-segs-left-eq 1 --srh-tag 3`: the segment routing header of IPv6 (RFC 8754). It
+//! is read and printed; packets are not asked.
+//!
+//! As in Linux's tool the three options about one field share one number: the last one given.
+
+use crate::eval::{Answer, Scene};
+use crate::option::{Args, Spec, Test, value};
+use crate::print::Line;
+use crate::value::{Network, network, number_u8, number_u16};
+use kinwall_terms::Family;
+
+/// What the match declares.
+pub const SPEC: Spec = Spec::new("srh").only(Family::Ipv6).not_evaluated().options(&[
+    value("srh-next-hdr").invert(),
+    value("srh-hdr-len-eq").invert(),
+    value("srh-hdr-len-gt").invert(),
+    value("srh-hdr-len-lt").invert(),
+    value("srh-segs-left-eq").invert(),
+    value("srh-segs-left-gt").invert(),
+    value("srh-segs-left-lt").invert(),
+    value("srh-last-entry-eq").invert(),
+    value("srh-last-entry-gt").invert(),
+    value("srh-last-entry-lt").invert(),
+    value("srh-tag").invert(),
+    value("srh-psid").invert(),
+    value("srh-nsid").invert(),
+    value("srh-lsid").invert(),
+]);
+
+/// What the header must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Srh {
+    /// The next header.
+    pub next: Option<Test<u8>>,
+    /// Header length, segments left, last entry: each compared as equal, greater and less.
+    pub numbers: [[Option<Test<u8>>; 3]; 3],
+    /// The tag.
+    pub tag: Option<Test<u16>>,
+    /// The previous, the next and the last segment.
+    pub segments: [Option<Test<Network>>; 3],
+}
+
+const NUMBERS: [[&str; 3]; 3] = [
+    ["srh-hdr-len-eq", "srh-hdr-len-gt", "srh-hdr-len-lt"],
+    ["srh-segs-left-eq", "srh-segs-left-gt", "srh-segs-left-lt"],
+    ["srh-last-entry-eq", "srh-last-entry-gt", "srh-last-entry-lt"],
+];
+const SEGMENTS: [&str; 3] = ["srh-psid", "srh-nsid", "srh-lsid"];
+
+impl Srh {
+    /// Reads the options.
+    pub fn parse(args: &mut Args<'_>) -> Option<Srh> {
+        let numbers = NUMBERS.map(|names| {
+            let tests = names.map(|name| args.read(name, number_u8));
+            let last = args.in_order().filter(|(name, _)| names.contains(name)).last();
+            let value = last.and_then(|(name, _)| {
+                let index = names.iter().position(|known| *known == name)?;
+                Some(tests[index]?.value)
+            });
+            tests.map(|test| test.map(|test| Test { value: value.unwrap_or(test.value), ..test }))
+        });
+        Some(Srh {
+            next: args.read("srh-next-hdr", number_u8),
+            numbers,
+            tag: args.read("srh-tag", number_u16),
+            segments: SEGMENTS.map(|name| args.read(name, network(Family::Ipv6))),
+        })
+    }
+
+    /// Writes the options.
+    pub fn print(&self, out: &mut Line) {
+        out.test("srh-next-hdr", &self.next);
+        for (name, test) in NUMBERS.iter().flatten().zip(self.numbers.iter().flatten()) {
+            out.test(name, test);
+        }
+        out.test("srh-tag", &self.tag);
+        for (name, test) in SEGMENTS.iter().zip(&self.segments) {
+            out.test(name, test);
+        }
+    }
+
+    /// Not evaluated.
+    pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Answer {
+        Answer::Unknown
+    }
+}

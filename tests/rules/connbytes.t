@@ -1,0 +1,11 @@
+@both
+-m connbytes --connbytes 10000:100000 --connbytes-mode bytes --connbytes-dir both;=;OK
+-m connbytes ! --connbytes 10 --connbytes-mode avgpkt --connbytes-dir reply;=;OK
+-m connbytes --connbytes 10: --connbytes-mode packets --connbytes-dir original;-m connbytes --connbytes 10 --connbytes-mode packets --connbytes-dir original;OK
+-m connbytes --connbytes :10 --connbytes-mode avgpkt --connbytes-dir reply;-m connbytes --connbytes 0:10 --connbytes-mode avgpkt --connbytes-dir reply;OK
+-m connbytes --connbytes 0:18446744073709551615 --connbytes-mode bytes --connbytes-dir both;-m connbytes --connbytes 0 --connbytes-mode bytes --connbytes-dir both;OK
+-m connbytes ! --connbytes 0:1000 --connbytes-mode bytes --connbytes-dir both;=;OK
+-m connbytes --connbytes 10:5 --connbytes-mode avgpkt --connbytes-dir reply;;FAIL
+-m connbytes --connbytes 5:10;;FAIL
+-m connbytes --connbytes 5:10 --connbytes-mode foo --connbytes-dir both;;FAIL
+-m connbytes --connbytes 5:10 --connbytes-mode bytes --connbytes-dir foo;;FAIL

@@ -1,0 +1,46 @@
+@ipv4
+-m hashlimit --hashlimit 1/s --hashlimit-name a;-m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 1/s --hashlimit-name a;-m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-above 1/s --hashlimit-name a --hashlimit-mode srcip,dstport;-m hashlimit --hashlimit-above 1/sec --hashlimit-burst 5 --hashlimit-mode srcip,dstport --hashlimit-name a;OK
+-m hashlimit ! --hashlimit-upto 1/s --hashlimit-name a --hashlimit-mode dstport,srcip,dstip,srcport --hashlimit-burst 7;-m hashlimit --hashlimit-above 1/sec --hashlimit-burst 7 --hashlimit-mode srcip,srcport,dstip,dstport --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 1000000/s --hashlimit-name a --hashlimit-srcmask 24 --hashlimit-dstmask 16 --hashlimit-mode srcip,dstip;-m hashlimit --hashlimit-upto 1000000/sec --hashlimit-burst 5 --hashlimit-mode srcip,dstip --hashlimit-name a --hashlimit-srcmask 24 --hashlimit-dstmask 16;OK
+-m hashlimit --hashlimit-upto 100kb/s --hashlimit-name a --hashlimit-mode srcip;-m hashlimit --hashlimit-upto 100kb/s --hashlimit-mode srcip --hashlimit-name a;OK
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-name a --hashlimit-mode srcip;-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-mode srcip --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 10/min --hashlimit-name a --hashlimit-htable-size 10 --hashlimit-htable-max 100 --hashlimit-htable-gcinterval 1000 --hashlimit-htable-expire 60000;-m hashlimit --hashlimit-upto 10/min --hashlimit-burst 5 --hashlimit-name a --hashlimit-htable-size 10 --hashlimit-htable-max 100;OK
+-m hashlimit --hashlimit-above 10/min --hashlimit-name a --hashlimit-rate-match --hashlimit-rate-interval 10;-m hashlimit --hashlimit-above 10/sec --hashlimit-burst 5 --hashlimit-name a --hashlimit-htable-expire 60000 --hashlimit-rate-match --hashlimit-rate-interval 10;OK
+-m hashlimit --hashlimit-above 5/s --hashlimit-name a --hashlimit-rate-match;-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name a --hashlimit-rate-match;OK
+-m hashlimit --hashlimit-above 5/h --hashlimit-name a --hashlimit-rate-match --hashlimit-rate-interval 1;-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name a --hashlimit-htable-expire 3600000 --hashlimit-rate-match;OK
+-m hashlimit --hashlimit-above 5/s --hashlimit-name a --hashlimit-rate-interval 3;-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 120/min --hashlimit-name a;-m hashlimit --hashlimit-upto 2/sec --hashlimit-burst 5 --hashlimit-name a --hashlimit-htable-expire 60000;OK
+-m hashlimit --hashlimit-upto 5/min --hashlimit-name a --hashlimit-htable-expire 1000 --hashlimit-htable-gcinterval 5 --hashlimit-htable-size 3 --hashlimit-srcmask 24 --hashlimit-mode srcip;-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name a --hashlimit-htable-size 3 --hashlimit-htable-gcinterval 5 --hashlimit-htable-expire 1000 --hashlimit-srcmask 24;OK
+-m hashlimit --hashlimit-upto 5/sec --hashlimit-name a --hashlimit-htable-expire 1000;-m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-name a --hashlimit-htable-expire 60000;-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-name a;OK
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-name a --hashlimit-htable-expire 6000;=;OK
+-m hashlimit --hashlimit-above 512/s --hashlimit-burst 5kb --hashlimit-name a;-m hashlimit --hashlimit-above 512/sec --hashlimit-burst 5120 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 3mb/s --hashlimit-name a;=;OK
+-m hashlimit --hashlimit-upto 10mb/s --hashlimit-burst 15mb --hashlimit-name a;-m hashlimit --hashlimit-upto 10mb/s --hashlimit-burst 20mb --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 1000b/s --hashlimit-name a;-m hashlimit --hashlimit-upto 992b/s --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 2000kb/s --hashlimit-burst 3mb --hashlimit-name a;=;OK
+-m hashlimit --hashlimit-upto 16b/s --hashlimit-name a;=;OK
+-m hashlimit --hashlimit-upto 5000mb/s --hashlimit-name a;-m hashlimit --hashlimit-upto 5286113568b/s --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 10/hour --hashlimit-name a --hashlimit-mode "";-m hashlimit --hashlimit-upto 10/hour --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 5/s --hashlimit-name a --hashlimit-srcmask 0 --hashlimit-mode srcip;-m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name a --hashlimit-srcmask 0;OK
+-m hashlimit --hashlimit-upto 10/day --hashlimit-name a --hashlimit-srcmask 32 --hashlimit-mode srcip;-m hashlimit --hashlimit-upto 10/day --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 5/s --hashlimit-name a --hashlimit-htable-max 0;-m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 5 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 5/s --hashlimit-name a --hashlimit-burst 1000000;-m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 1000000 --hashlimit-name a;OK
+-m hashlimit --hashlimit-upto 10/min;;FAIL
+-m hashlimit --hashlimit-name a;;FAIL
+-m hashlimit --hashlimit-upto 10/min --hashlimit-name a --hashlimit-mode foo;;FAIL
+-m hashlimit --hashlimit-upto 10/min --hashlimit-name a --hashlimit-above 5/s;;FAIL
+-m hashlimit --hashlimit-upto 10/hour --hashlimit-name a/b;;FAIL
+-m hashlimit --hashlimit-upto 10/day --hashlimit-name a --hashlimit-srcmask 33 --hashlimit-mode srcip;;FAIL
+-m hashlimit --hashlimit-upto 10/day --hashlimit-name a --hashlimit-burst 0;;FAIL
+-m hashlimit --hashlimit-upto 5/s --hashlimit-name a --hashlimit-burst 1000001;;FAIL
+-m hashlimit --hashlimit-upto 2000001/s --hashlimit-name a;;FAIL
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 100kb --hashlimit-name a;;FAIL
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 5 --hashlimit-name a;;FAIL
+# The tool takes a name with a blank, and prints what it cannot read.
+-m hashlimit --hashlimit-upto 5/s --hashlimit-name "a b";;STRICT
+@ipv6
+-m hashlimit --hashlimit-upto 10/hour --hashlimit-name a --hashlimit-srcmask 64 --hashlimit-mode srcip;-m hashlimit --hashlimit-upto 10/hour --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name a --hashlimit-srcmask 64;OK
+-m hashlimit --hashlimit-upto 10/hour --hashlimit-name a --hashlimit-srcmask 128 --hashlimit-mode srcip,dstip;-m hashlimit --hashlimit-upto 10/hour --hashlimit-burst 5 --hashlimit-mode srcip,dstip --hashlimit-name a;OK

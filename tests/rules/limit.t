@@ -1,0 +1,31 @@
+@both
+:INPUT,FORWARD
+-m limit;-m limit --limit 3/hour;OK
+-m limit --limit 5;-m limit --limit 5/sec;OK
+-m limit --limit 5/second --limit-burst 5;-m limit --limit 5/sec;OK
+-m limit --limit 100/minute --limit-burst 7;-m limit --limit 100/min --limit-burst 7;OK
+-m limit --limit 1/s;-m limit --limit 1/sec;OK
+-m limit --limit 3/h;-m limit --limit 3/hour;OK
+-m limit --limit 3/hou;-m limit --limit 3/hour;OK
+-m limit --limit 24/day;-m limit --limit 1/hour;OK
+-m limit --limit 120/min;-m limit --limit 2/sec;OK
+-m limit --limit 7/min;=;OK
+-m limit --limit 10000/sec;=;OK
+-m limit --limit 3000/sec;-m limit --limit 3333/sec;OK
+-m limit --limit 7000/sec;-m limit --limit 10000/sec;OK
+-m limit --limit 11/hour;=;OK
+-m limit --limit 1000/min;=;OK
+-m limit --limit 5/SEC;-m limit --limit 5/sec;OK
+-m limit --limit 1/day --limit-burst 100;=;OK
+-m limit --limit-burst 0;-m limit --limit 3/hour;OK
+-m limit --limit-burst 10000;-m limit --limit 3/hour --limit-burst 10000;OK
+-m limit --limit 10001/sec;;FAIL
+-m limit --limit 0/sec;;FAIL
+-m limit --limit x;;FAIL
+-m limit --limit 5/x;;FAIL
+-m limit --limit 5/;;FAIL
+# The tool reads the digits and no further.
+-m limit --limit 5abc/sec;;STRICT
+-m limit --limit-burst 10001;;FAIL
+-m limit ! --limit 5;;FAIL
+-m limit --limit 5/sec --limit 6/sec;;FAIL

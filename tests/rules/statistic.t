@@ -1,0 +1,17 @@
+@both
+-m statistic --mode random --probability 0.5;-m statistic --mode random --probability 0.50000000000;OK
+-m statistic --mode random ! --probability 0.3;-m statistic --mode random ! --probability 0.29999999981;OK
+-m statistic --mode random --probability 1;-m statistic --mode random --probability 1.00000000000;OK
+-m statistic --mode random --probability 0;-m statistic --mode random --probability 0.00000000000;OK
+-m statistic --mode random --probability 0.333;-m statistic --mode random --probability 0.33300000010;OK
+-m statistic --mode nth ! --every 5 --packet 2;=;OK
+-m statistic --mode nth --every 5 --packet 0;=;OK
+-m statistic --mode random --probability 1.1;;FAIL
+-m statistic --mode random;;FAIL
+-m statistic --mode nth --every 5;;FAIL
+-m statistic --mode nth --every 5 --packet 5;;FAIL
+-m statistic --mode nth --every 0 --packet 0;;FAIL
+-m statistic --mode nth;;FAIL
+-m statistic --mode nth --every 5 --packet 0 --probability 0.5;;FAIL
+-m statistic --probability 0.5;;FAIL
+-m statistic --mode foo;;FAIL

@@ -1,0 +1,25 @@
+@both
+-m string --string abc --algo bm;-m string --string "abc" --algo bm;OK
+-m string ! --string "a b" --algo kmp --from 5 --to 10 --icase;=;OK
+-m string --hex-string "|0d0a|foo" --algo bm;-m string --hex-string "|0d0a666f6f|" --algo bm;OK
+-m string --hex-string "foo|41 42|" --algo bm;-m string --string "fooAB" --algo bm;OK
+-m string --hex-string "foo" --algo bm;-m string --string "foo" --algo bm;OK
+-m string --string "a\"b" --algo bm;=;OK
+-m string --string abc --algo bm --to 65535;-m string --string "abc" --algo bm;OK
+-m string --string abc --algo bm --from 0 --to 65535;-m string --string "abc" --algo bm;OK
+-m string --hex-string "|c3a9|" --algo bm;=;OK
+-m string --string "a|b" --algo bm;=;OK
+-m string --string "é" --algo bm;-m string --hex-string "|c3a9|" --algo bm;OK
+-m string --string "it's" --algo bm;=;OK
+-m string --string "a\\\\b" --algo bm;=;OK
+-m string --hex-string "|2222|" --algo bm;-m string --string "\"\"" --algo bm;OK
+-m string --string abc;;FAIL
+-m string --algo bm;;FAIL
+-m string --string abc --algo fsm;;FAIL
+-m string --string abc --hex-string "|41|" --algo bm;;FAIL
+-m string --string abc --algo bm --from 10 --to 5;;FAIL
+-m string --string abc --algo bm --to 70000;;FAIL
+-m string --hex-string "|4|" --algo bm;;FAIL
+-m string --hex-string "|41" --algo bm;;FAIL
+-m string --hex-string "|zz|" --algo bm;;FAIL
+-m string --string "" --algo bm;;FAIL

@@ -1,0 +1,25 @@
+@both
+-m time --timestart 08:00;-m time --timestart 08:00:00 --timestop 23:59:59 --datestop 2038-01-19T03:14:07;OK
+-m time --datestart 2020-01-01;-m time --datestart 2020-01-01T00:00:00 --datestop 2038-01-19T03:14:07;OK
+-m time --datestart 2020-01-01T10:30 --datestop 2030-05;-m time --datestart 2020-01-01T10:30:00 --datestop 2030-05-01T00:00:00;OK
+-m time --monthdays 1,5,31,2;-m time --monthdays 1,2,5,31 --datestop 2038-01-19T03:14:07;OK
+-m time ! --monthdays 30,31 ! --weekdays 6,7;-m time --monthdays 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29 --weekdays Mon,Tue,Wed,Thu,Fri --datestop 2038-01-19T03:14:07;OK
+-m time --kerneltz --contiguous --timestart 22:00 --timestop 06:00;-m time --timestart 22:00:00 --timestop 06:00:00 --datestop 2038-01-19T03:14:07 --kerneltz --contiguous;OK
+-m time --kerneltz;-m time --datestop 2038-01-19T03:14:07 --kerneltz;OK
+-m time --utc;-m time --datestop 2038-01-19T03:14:07;OK
+-m time;-m time --datestop 2038-01-19T03:14:07;OK
+-m time --timestart 01:00 --timestop 00:00;-m time --timestart 01:00:00 --timestop 00:00:00 --datestop 2038-01-19T03:14:07;OK
+-m time --weekdays Mo,Monday,1;-m time --weekdays Mon --datestop 2038-01-19T03:14:07;OK
+-m time --weekdays Mon,Tue,Wed,Thu,Fri,Sat,Sun;-m time --datestop 2038-01-19T03:14:07;OK
+-m time ! --weekdays Mon;-m time --weekdays Tue,Wed,Thu,Fri,Sat,Sun --datestop 2038-01-19T03:14:07;OK
+-m time --timestart 1:2:3 --datestart 2020;-m time --timestart 01:02:03 --timestop 23:59:59 --datestart 2020-01-01T00:00:00 --datestop 2038-01-19T03:14:07;OK
+-m time --datestop 2038-01-19T03:14:07;=;OK
+-m time --datestart 2024-02-29 --datestop 2024-12-31T23:59:59;-m time --datestart 2024-02-29T00:00:00 --datestop 2024-12-31T23:59:59;OK
+-m time --timestart 24:00;;FAIL
+-m time --timestart 08;;FAIL
+-m time --weekdays fri;;FAIL
+-m time --weekdays Foo;;FAIL
+-m time --monthdays 32;;FAIL
+-m time --contiguous;;FAIL
+-m time --datestart 1969-01-01;;FAIL
+-m time --datestart 2040-01-01;;FAIL
