@@ -31,7 +31,7 @@ struct Tier {
 const TIERS: &[Tier] = &[
     Tier {
         name: "real tools (our rule text through iptables-restore and iptables-save)",
-        programs: &["ip", "iptables-restore"],
+        programs: &["ip", "ipset", "iptables-restore"],
         kernel: None,
     },
     Tier {

@@ -181,12 +181,11 @@ impl Sets {
         let holder = match asked {
             set if set.members.is_empty() => name,
             list => {
-                let holds = |member: &&Box<str>| {
-                    self.sets
-                        .get(&***member)
-                        .is_some_and(|set| set.position(query, started).is_some())
+                let holds = |member: &str| {
+                    let set = self.sets.get(member);
+                    set.is_some_and(|set| set.position(query, started).is_some())
                 };
-                match list.members.iter().find(holds) {
+                match list.members.iter().find(|member| holds(member)) {
                     Some(member) => &member.clone(),
                     None => return Some(None),
                 }

@@ -71,7 +71,9 @@ fn sets(family: Family) -> String {
         Family::Ipv6 => "inet6",
     };
     let create = |set: &str| format!("ipset create {set} family {inet} timeout 0 && ");
-    create("foo hash:ip,port") + &create("bar hash:ip")
+    let sets = ["foo hash:ip,port", "bar hash:ip", "a hash:ip", "b hash:ip,port", "n6 hash:net"];
+    let counting = create("c hash:ip,port").replace(" timeout 0", " counters");
+    sets.into_iter().map(create).chain([counting]).collect()
 }
 
 fn ours(family: Family, table: &str, file: &str) -> Result<String, String> {

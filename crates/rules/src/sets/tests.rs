@@ -5,8 +5,12 @@ use kinwall_topology::Topology;
 use kinwall_wire::emit::{Packet, Tcp};
 use kinwall_wire::{Headers, LinkFacts};
 
+/// What a set says: `None` when it cannot be asked, `Some(None)` when the packet is not in it,
+/// else whether the element is an exception.
+type Found = Option<Option<bool>>;
+
 /// Asks a set about a TCP packet from 10.1.2.3:1000 to 192.0.2.9:80, in by eth0, at second `now`.
-fn ask(sets: &mut Sets, name: &str, sides: &[Side], now: u64) -> Option<Option<bool>> {
+fn ask(sets: &mut Sets, name: &str, sides: &[Side], now: u64) -> Found {
     let bytes = Packet::new([10, 1, 2, 3], [192, 0, 2, 9], Tcp::new(1000, 80)).build();
     let headers = Headers::parse(&bytes).unwrap();
     let link = LinkFacts { src_mac: Some([0, 1, 2, 3, 4, 5]), ..LinkFacts::default() };
@@ -31,12 +35,12 @@ fn ask(sets: &mut Sets, name: &str, sides: &[Side], now: u64) -> Option<Option<b
 
 const SRC: Side = Side::Source;
 const DST: Side = Side::Destination;
-const IN: Option<Option<bool>> = Some(Some(false));
-const OUT: Option<Option<bool>> = Some(None);
+const IN: Found = Some(Some(false));
+const OUT: Found = Some(None);
 
 #[test]
 fn sets_of_every_type_hold_what_their_elements_say() {
-    let rows: &[(&str, &str, &[Side], Option<Option<bool>>)] = &[
+    let rows: &[(&str, &str, &[Side], Found)] = &[
         ("hash:ip", "10.1.2.3", &[SRC], IN),
         ("hash:ip", "10.1.2.3", &[DST], OUT),
         ("hash:ip", "10.1.2.0-10.1.2.9", &[SRC], IN),

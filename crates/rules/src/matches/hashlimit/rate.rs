@@ -134,7 +134,9 @@ impl Rate {
             Rate::Bytes { cost, burst } => {
                 let units = [("m", 1024 * 1024), ("k", 1024), ("", 1)];
                 let bytes = bytes_of(cost);
-                let exact = |unit: u64| bytes >= unit && cost_of(bytes & !(unit - 1)) == cost;
+                // The tool rounds down with 32 bits: from 4 GiB on no unit is found.
+                let rounded = |unit: u64| bytes & u64::from(u32::MAX) & !(unit - 1);
+                let exact = |unit: u64| bytes >= unit && cost_of(rounded(unit)) == cost;
                 let (letter, unit) = units.into_iter().find(|u| exact(u.1)).unwrap_or(("", 1));
                 out.value(name, format_args!("{}{letter}b/s", bytes / unit));
                 if burst > 0 {
