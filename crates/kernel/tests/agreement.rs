@@ -1,5 +1,7 @@
 //! The kernel tier: the same packets and rules through the real kernel and through kinwall.
 
+#[path = "agreement/attacks.rs"]
+mod attacks;
 #[path = "agreement/both.rs"]
 mod both;
 #[path = "agreement/ours.rs"]

@@ -11,10 +11,10 @@
 //!
 //! Words: TCP flags (`syn ack fin rst psh urg none`; without one, `syn`, or `ack` where a
 //! connection is presumed to be established or the packet a reply), `type N[/CODE]`,
-//! `echo-request`, `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N` (payload bytes),
-//! `payload TEXT` (to the end, with `\r`, `\n`, `\t`, `\\` and `\xHH`), and what to presume of
-//! its connection: `new`, `established`, `related`, `invalid`, `untracked`, `by HELPER`,
-//! `reply`.
+//! `echo-request`, `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N`
+//! (payload bytes), `payload TEXT` (to the end, with `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`),
+//! and what to presume of its connection: `new`, `established`, `related`, `invalid`,
+//! `untracked`, `by HELPER`, `reply`.
 
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto};
 use kinwall_topology::MacAddr;
@@ -71,8 +71,9 @@ impl Typed {
             reader.word(&mut draft)?;
         }
         if let Some(payload) = payload {
-            let bytes = unescape(payload)
-                .ok_or_else(|| reader.wrong("a payload escape is \\r, \\n, \\t, \\\\ or \\xHH"))?;
+            let bytes = unescape(payload).ok_or_else(|| {
+                reader.wrong("a payload escape is \\r, \\n, \\t, \\0, \\\\ or \\xHH")
+            })?;
             draft.payload = bytes;
         }
         draft.finish(&reader)
@@ -274,7 +275,9 @@ fn tcp_flag(name: &str) -> Option<TcpFlags> {
     })
 }
 
-fn unescape(text: &str) -> Option<Vec<u8>> {
+/// The bytes of a payload as it is typed: text with the escapes `\r`, `\n`, `\t`, `\0`, `\\` and
+/// `\xHH`; `None` when it holds another.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -286,6 +289,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
             b'r' => b'\r',
             b'n' => b'\n',
             b't' => b'\t',
+            b'0' => 0,
             b'\\' => b'\\',
             b'x' => {
                 let digits = [rest.next()?, rest.next()?];
