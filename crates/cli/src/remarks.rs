@@ -1,10 +1,11 @@
 //! What is said once about rules, because it bears on every answer: what is not applied, what
 //! is not known.
 
-use crate::say;
 use crate::setup::Rules;
+use crate::{say, sets};
 use kinwall_engine::{Engine, RuleAt};
 use kinwall_rules::ruleset::Rule;
+use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
 use kinwall_terms::{Family, Table};
 
@@ -32,6 +33,9 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
                 "{family}: what the timeout policies of CT --timeout say is not known, and the \
                  timeouts of the sysctls are used: {lines}"
             ));
+        }
+        for remark in sets::asked_in_vain(rules, &engine.memory().sets, family) {
+            say::note(remark);
         }
         let names_output = |_: Table, rule: &Rule| rule.out_iface.is_some();
         if engine.topology().is_empty()
@@ -80,7 +84,7 @@ pub(crate) fn on_unknown<'a>(
         let (Some(rule), Some(place)) = (program.rule(at.rule), program.reference(at.rule)) else {
             continue;
         };
-        let what: Vec<&str> = rule.not_evaluated().collect();
+        let what = not_known(rule, &engine.memory().sets);
         let file = sources.get(usize::from(place.file)).map_or("", String::as_str);
         let line = match sources.len() {
             1 => place.line.to_string(),
@@ -97,4 +101,14 @@ pub(crate) fn on_unknown<'a>(
             what.join(", "),
         ));
     }
+}
+
+/// What of a rule cannot be evaluated.
+fn not_known(rule: &Rule, sets: &Sets) -> Vec<String> {
+    let open = rule.set_elements().filter(|element| !sets.answers(&element.set));
+    let asked = open.map(|element| match sets.has(&element.set) {
+        true => format!("set {}", element.set),
+        false => format!("set {} (give it with --sets FILE)", element.set),
+    });
+    rule.not_evaluated().map(str::to_owned).chain(asked).collect()
 }

@@ -1,7 +1,9 @@
 //! Mistakes in files, shown with their line and a caret.
 
 use crate::say;
+use crate::setup::Text;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use kinwall_rules::diagnostic::Span;
 use std::borrow::Cow;
 
 /// One mistake, whichever parser found it. Lines and columns count from 1, columns and length in
@@ -23,11 +25,35 @@ pub(crate) struct Mistake<'a> {
     pub help: Option<&'a str>,
 }
 
+impl<'a> Mistake<'a> {
+    /// A mistake in a source that is kept, at `place`.
+    pub(crate) fn at(source: Option<&'a Text>, place: Span, message: &'a str) -> Mistake<'a> {
+        Mistake {
+            name: source.map_or("", |source| &source.name),
+            text: source.map_or("", |source| &source.text),
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            message,
+            help: None,
+        }
+    }
+
+    /// The same with a word about what would be right.
+    pub(crate) fn help(self, help: Option<&'a str>) -> Mistake<'a> {
+        Mistake { help, ..self }
+    }
+
+    /// Shows it on the standard error stream, in colour on a terminal.
+    pub(crate) fn show(&self) {
+        show(self);
+    }
+}
+
 /// Characters of a message that are shown: it may quote a word as long as its file.
 const MESSAGE_MAX: usize = 400;
 
-/// Shows a mistake on the standard error stream, in colour on a terminal.
-pub(crate) fn show(mistake: &Mistake<'_>) {
+fn show(mistake: &Mistake<'_>) {
     let first = mistake.line.max(1) as usize;
     let line = mistake.text.lines().nth(first - 1).unwrap_or("");
     let byte = |column: u32| {

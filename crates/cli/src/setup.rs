@@ -2,12 +2,16 @@
 
 use crate::args::{GatewayArgs, RuleArgs};
 use crate::failure::Failure;
-use crate::render::{self, Mistake};
-use crate::say;
+use crate::render::Mistake;
+use crate::{place, say, sets};
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Engine, Settings, check};
+use kinwall_rules::diagnostic::Diagnostic;
 use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_rules::program::{Assumption, Options, Program};
+use kinwall_rules::ruleset::Rule;
+use kinwall_rules::sets::Sets;
+use kinwall_rules::targets::Target;
 use kinwall_terms::{Family, InterfaceName};
 use kinwall_topology::Topology;
 use std::io::Read;
@@ -29,6 +33,13 @@ pub(crate) struct Rules {
     pub sources: Vec<Text>,
     /// What they say.
     pub loaded: Loaded,
+}
+
+impl Rules {
+    /// The names of the sources, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.sources.iter().map(|source| source.name.clone()).collect()
+    }
 }
 
 /// Reads a file, or the standard input for `-`.
@@ -74,25 +85,20 @@ pub(crate) fn load_texts(sources: Vec<Text>, defines: &[String]) -> Result<Rules
         .collect();
     match load::load(&texts, &named) {
         Ok(loaded) => Ok(Rules { sources, loaded }),
-        Err(mistakes) => {
-            for mistake in &mistakes {
-                let source = sources.get(usize::from(mistake.file));
-                render::show(&Mistake {
-                    name: source.map_or("", |source| &source.name),
-                    text: source.map_or("", |source| &source.text),
-                    line: mistake.span.line,
-                    column: mistake.span.column,
-                    length: mistake.span.length,
-                    message: &mistake.message,
-                    help: mistake.help.as_deref(),
-                });
-            }
-            let count = mistakes.len();
-            let plural = if count == 1 { "" } else { "s" };
-            say::line(format_args!("{count} mistake{plural} in the rules"));
-            Err(Failure::Reported)
-        }
+        Err(mistakes) => Err(show_all(&sources, &mistakes, "rules")),
     }
+}
+
+/// Shows every mistake, and how many there are in `what`.
+pub(crate) fn show_all(sources: &[Text], mistakes: &[Diagnostic], what: &str) -> Failure {
+    for mistake in mistakes {
+        let source = sources.get(usize::from(mistake.file));
+        Mistake::at(source, mistake.span, &mistake.message).help(mistake.help.as_deref()).show();
+    }
+    let count = mistakes.len();
+    let plural = if count == 1 { "" } else { "s" };
+    say::line(format_args!("{count} mistake{plural} in the {what}"));
+    Failure::Reported
 }
 
 /// Reads the topology; without one, a gateway of which nothing is known.
@@ -102,7 +108,7 @@ pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
     let name = path.display().to_string();
     Topology::from_toml(&text, &name).map_err(|problems| {
         for problem in &problems {
-            render::show(&Mistake {
+            let mistake = Mistake {
                 name: &problem.file,
                 text: &text,
                 line: problem.line,
@@ -110,7 +116,8 @@ pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
                 length: problem.length,
                 message: &problem.message,
                 help: problem.help.as_deref(),
-            });
+            };
+            mistake.show();
         }
         Failure::Reported
     })
@@ -128,15 +135,7 @@ pub(crate) fn engine(
     for line in &rules.loaded.settings {
         if let Err(error) = settings.set(&mut topology, &line.key, &line.value) {
             let source = rules.sources.get(usize::from(line.origin.file));
-            render::show(&Mistake {
-                name: source.map_or("", |source| &source.name),
-                text: source.map_or("", |source| &source.text),
-                line: line.span.line,
-                column: line.span.column,
-                length: line.span.length,
-                message: &error.to_string(),
-                help: None,
-            });
+            Mistake::at(source, line.span, &error.to_string()).show();
             return Err(Failure::Reported);
         }
     }
@@ -145,13 +144,15 @@ pub(crate) fn engine(
             .and_then(|(key, value)| settings.set(&mut topology, key, value));
         set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
     }
-    let options = Options { assume: assumptions(rules, &rule_args.assume)? };
+    let sets = sets::read(&rule_args.sets)?;
+    sets::check_names(rules, &rule_args.sets, &sets)?;
+    let options = Options { assume: assumptions(rules, &sets, &rule_args.assume)? };
     let compile = |family: Family| {
         rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
     };
     let programs = Family::ALL.map(compile);
     check_helpers(rules, &programs, &settings)?;
-    Ok(Engine::new(topology, settings, programs, args.seed))
+    Ok(Engine::new(topology, settings, programs, args.seed).with_sets(sets))
 }
 
 fn failed_settings(args: &GatewayArgs, errors: &[kinwall_engine::SettingError]) -> Failure {
@@ -171,20 +172,12 @@ fn check_helpers(
             let Some(place) = program.reference(mistake.rule) else { continue };
             let source = rules.sources.get(usize::from(place.file));
             let text = source.map_or("", |source| source.text.as_str());
-            let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or("");
-            let at = line.find("--helper").unwrap_or(0);
-            let message = mistake.error.to_string();
-            render::show(&Mistake {
-                name: source.map_or("", |source| &source.name),
-                text,
-                line: place.line,
-                column: line[..at].chars().count() as u32 + 1,
-                length: line[at..].split_whitespace().take(2).map(|w| w.len() + 1).sum::<usize>()
-                    as u32
-                    - 1,
-                message: &message,
-                help: None,
-            });
+            let named = match program.rule(mistake.rule).and_then(|rule| rule.target.as_ref()) {
+                Some(Target::Ct(ct)) => ct.helper.as_deref().unwrap_or(""),
+                _ => "",
+            };
+            let at = place::of_value(text, place.line, "helper", named);
+            Mistake::at(source, at, &mistake.error.to_string()).show();
             wrong = true;
         }
     }
@@ -192,7 +185,7 @@ fn check_helpers(
 }
 
 /// Reads `LINE=match` and `FILE:LINE=no-match`.
-fn assumptions(rules: &Rules, assume: &[String]) -> Result<Vec<Assumption>, Failure> {
+fn assumptions(rules: &Rules, sets: &Sets, assume: &[String]) -> Result<Vec<Assumption>, Failure> {
     let read = |text: &String| {
         let wrong = |what: &str| {
             Failure::Usage(format!(
@@ -215,7 +208,7 @@ fn assumptions(rules: &Rules, assume: &[String]) -> Result<Vec<Assumption>, Fail
         };
         let line = line.parse().map_err(|_| wrong("the line is no number"))?;
         let assumption = Assumption { file, line, matches };
-        match settled(rules, &assumption) {
+        match settled(rules, sets, &assumption) {
             Some(true) => {}
             Some(false) => {
                 say::note(format_args!(
@@ -230,14 +223,18 @@ fn assumptions(rules: &Rules, assume: &[String]) -> Result<Vec<Assumption>, Fail
 }
 
 /// Whether a rule on the line of `assumption` has anything to assume; `None`: there is no rule.
-fn settled(rules: &Rules, assumption: &Assumption) -> Option<bool> {
+fn settled(rules: &Rules, sets: &Sets, assumption: &Assumption) -> Option<bool> {
     let here = rules.loaded.rulesets.iter().flatten().flat_map(|ruleset| ruleset.rules()).filter(
         |(_, _, rule)| {
             rule.origin.line == assumption.line
                 && assumption.file.is_none_or(|file| file == rule.origin.file)
         },
     );
-    here.map(|(_, _, rule)| rule.not_evaluated().next().is_some()).reduce(|a, b| a || b)
+    let open = |rule: &Rule| {
+        rule.not_evaluated().next().is_some()
+            || rule.set_elements().any(|element| !sets.answers(&element.set))
+    };
+    here.map(|(_, _, rule)| open(rule)).reduce(|a, b| a || b)
 }
 
 /// The interface `name`, which the topology must have unless nothing is known of interfaces.

@@ -12,6 +12,7 @@ use kinwall_helpers::{Effects, Instances};
 use kinwall_rules::facts::PacketState;
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
+use kinwall_rules::sets::Sets;
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::Headers;
@@ -46,13 +47,15 @@ const EXPIRE_PER_PACKET: usize = 64;
 
 impl Engine {
     /// An engine with empty tables. `seed` keys its hash tables and decides what rules that live
-    /// by chance do: the same seed and packets give the same answers.
+    /// by chance do: the same seed and packets give the same answers. A rule that asks how much
+    /// a connection has carried switches accounting on, as in Linux.
     pub fn new(
         topology: Topology,
-        settings: Settings,
+        mut settings: Settings,
         programs: [Option<Program>; 2],
         seed: u64,
     ) -> Engine {
+        settings.tracking.acct |= programs.iter().flatten().any(Program::needs_accounting);
         let loaded: Vec<&Program> = programs.iter().flatten().collect();
         let memory = Memory::new(&loaded, seed);
         let conntrack = Conntrack::new(settings.tracking.clone(), u128::from(seed) << 64 | 1);
@@ -70,6 +73,12 @@ impl Engine {
             next_deadline: Time(0),
             foreseen: Vec::new(),
         }
+    }
+
+    /// The same with these sets, for `-m set` and `-j SET`.
+    pub fn with_sets(mut self, sets: Sets) -> Engine {
+        self.memory.sets = sets;
+        self
     }
 
     /// Takes one packet through the whole path. `now` never goes back: an earlier instant than

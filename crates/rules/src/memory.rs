@@ -65,12 +65,6 @@ impl Memory {
         memory
     }
 
-    /// With these sets.
-    pub fn with_sets(mut self, sets: Sets) -> Memory {
-        self.sets = sets;
-        self
-    }
-
     /// What `slot` of `family` remembers; room is made for a slot that is new.
     pub fn slot(&mut self, family: Family, slot: Slot) -> &mut Remembered {
         let slots = &mut self.slots[family.index()];

@@ -3,7 +3,7 @@
 use crate::diagnostic::Origin;
 use crate::matches::Match;
 use crate::option::Test;
-use crate::targets::Target;
+use crate::targets::{Target, set};
 use crate::value::{InterfacePattern, Network};
 use kinwall_terms::{Family, Hook, L4Proto, Table};
 
@@ -272,6 +272,19 @@ impl Rule {
         let matches = self.matches.iter().map(|found| found.kind().spec());
         let target = self.target.iter().filter_map(|target| Some(target.kind()?.spec()));
         matches.chain(target).filter(|spec| !spec.evaluated).map(|spec| spec.name)
+    }
+
+    /// What it asks of sets and puts into them.
+    pub fn set_elements(&self) -> impl Iterator<Item = &set::Element> {
+        let asked = self.matches.iter().filter_map(|found| match found {
+            Match::Set(set) => Some(&set.element.value),
+            _ => None,
+        });
+        let changed = match &self.target {
+            Some(Target::Set(set)) => [&set.add, &set.del, &set.map],
+            _ => [&None; 3],
+        };
+        asked.chain(changed.into_iter().flatten())
     }
 
     /// The text of the first `-m comment`.

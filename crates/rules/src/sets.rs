@@ -8,7 +8,7 @@
 mod read;
 
 use crate::facts::Facts;
-use crate::targets::set::Side;
+use crate::targets::set::{Element, Side};
 use crate::value::{Network, prefix_mask};
 use kinwall_terms::{Family, InterfaceName, L4Proto, Time};
 use kinwall_wire::L4;
@@ -48,6 +48,20 @@ struct Set {
     markmask: u32,
     /// Whether it holds something that cannot be asked here.
     opaque: bool,
+}
+
+/// Why a set is asked in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The set has more dimensions than the rule names sides.
+    Dimensions {
+        /// Of the set.
+        has: usize,
+        /// By the rule.
+        named: usize,
+    },
+    /// The set holds addresses of this family, the other than the rule's.
+    Family(Family),
 }
 
 /// What a dimension of a set holds.
@@ -170,15 +184,36 @@ impl Sets {
         self.sets.contains_key(name)
     }
 
+    /// Whether a packet can be looked up in that set: it is there, and with it all it lists.
+    pub fn answers(&self, name: &str) -> bool {
+        let clear = |name: &str| self.sets.get(name).filter(|set| !set.opaque);
+        clear(name).is_some_and(|set| set.members.iter().all(|member| clear(member).is_some()))
+    }
+
+    /// The names of all sets, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sets.keys().map(|name| &**name)
+    }
+
+    /// Why packets of `family` never fall into the set that `element` names; `None` when they
+    /// may, or there is no such set.
+    pub fn misfit(&self, element: &Element, family: Family) -> Option<Misfit> {
+        let set = self.sets.get(&element.set)?;
+        let (has, named) = (set.dimensions.len(), element.sides.len());
+        if named < has {
+            return Some(Misfit::Dimensions { has, named });
+        }
+        let holds_addresses = set.dimensions.iter().any(|dimension| is_address(*dimension));
+        (holds_addresses && set.family != family).then_some(Misfit::Family(set.family))
+    }
+
     /// The element the packet falls into. `None`: there is no such set, or it cannot be asked.
     pub fn find(&mut self, name: &str, query: &Query<'_>) -> Option<Option<&mut Entry>> {
         let started = *self.started.get_or_insert(query.now);
-        let opaque = |name: &str| self.sets.get(name).is_none_or(|set| set.opaque);
-        let asked = self.sets.get(name)?;
-        if asked.opaque || asked.members.iter().any(|member| opaque(member)) {
+        if !self.answers(name) {
             return None;
         }
-        let holder = match asked {
+        let holder = match self.sets.get(name)? {
             set if set.members.is_empty() => name,
             list => {
                 let holds = |member: &str| {

@@ -6,7 +6,7 @@ use crate::{remarks, setup, why};
 use clap::Args;
 use kinwall_engine::{Engine, Ingress, Packet, Presumed, Trace};
 use kinwall_replay::typed::{NotAPacket, Typed};
-use kinwall_terms::{CtState, Family, Time};
+use kinwall_terms::{CtState, Family, Time, Verdict};
 use kinwall_wire::Headers;
 use std::borrow::Cow;
 use std::io::Write;
@@ -90,6 +90,9 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
     }
     why::write(&mut out, &engine, &trace, !args.brief)?;
     why::write_verdict(&mut out, &engine, &outcome)?;
+    if let (Verdict::Unknown, Some(at)) = (outcome.verdict, &outcome.rule) {
+        remarks::on_unknown(&engine, &rules.names(), [(at, &1)].into_iter());
+    }
     Ok(())
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
     let mut source = Source::open(&inputs).map_err(|error| Failure::Failed(error.to_string()))?;
     let session = Session {
         replay: Replay::new(engine, clock, changes),
-        sources: rules.sources.iter().map(|source| source.name.clone()).collect(),
+        sources: rules.names(),
         split: Split::new(
             keep(args.write.as_ref(), &source)?,
             keep(args.write_dropped.as_ref(), &source)?,

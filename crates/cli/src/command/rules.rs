@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::setup::{self, Text};
+use crate::{say, sets};
 use clap::{Args, Subcommand, ValueEnum};
 use kinwall_rules::print::{self, Options};
 use kinwall_rules::ruleset::Ruleset;
@@ -19,7 +20,13 @@ pub(crate) struct RulesArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Report every mistake in rule files, with its place and what would be right
-    Check(Files),
+    Check {
+        #[command(flatten)]
+        files: Files,
+        /// Sets that the rules may name, as `ipset save` writes them
+        #[arg(long = "sets", value_name = "FILE")]
+        sets: Vec<PathBuf>,
+    },
     /// Print rule files as iptables-save would, ready for iptables-restore
     Fmt {
         #[command(flatten)]
@@ -61,7 +68,16 @@ enum FamilyArg {
 /// Runs the command.
 pub(crate) fn run(args: RulesArgs) -> Result<(), Failure> {
     match args.command {
-        Command::Check(files) => check(&load(&files)?),
+        Command::Check { files, sets } => {
+            let rules = load(&files);
+            let known = sets::read(&sets);
+            let (rules, known) = (rules?, known?);
+            sets::check_names(&rules, &sets, &known)?;
+            for family in Family::ALL {
+                sets::asked_in_vain(&rules, &known, family).into_iter().for_each(say::note);
+            }
+            check(&rules)
+        }
         Command::Fmt { files, only, counters } => {
             let rules = load(&files)?;
             let ruleset = one_family(&rules, only)?;

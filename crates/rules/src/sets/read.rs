@@ -79,6 +79,9 @@ impl Sets {
             [command, name, element, options @ ..] if is(command, &["add", "-A"]) => {
                 self.element(name, element, options)
             }
+            [command, ..] if is(command, &["create", "-N", "new", "add", "-A"]) => Err(command
+                .mistake(format!("{} needs two words behind it", command.text))
+                .help("create NAME TYPE ... or add NAME ELEMENT ...")),
             [command, ..] => Err(command
                 .mistake(format!("{:?} is not understood in a file of sets", command.text))
                 .help("create NAME TYPE ... or add NAME ELEMENT ..., as ipset save writes them")),
@@ -180,11 +183,14 @@ impl Set {
         rest: &mut impl Iterator<Item = &'a &'a Word>,
     ) -> Result<(), Diagnostic> {
         match option.text.as_str() {
-            "family" => match rest.next().map(|word| word.text.as_str()) {
-                Some("inet") => self.family = Family::Ipv4,
-                Some("inet6") => self.family = Family::Ipv6,
-                _ => return Err(option.mistake("family is inet or inet6")),
-            },
+            "family" => {
+                let word = rest.next().copied().unwrap_or(option);
+                self.family = match word.text.as_str() {
+                    "inet" => Family::Ipv4,
+                    "inet6" => Family::Ipv6,
+                    _ => return Err(word.mistake("family is inet or inet6")),
+                }
+            }
             "maxelem" => self.max = number(option, rest.next())? as usize,
             "timeout" => self.timeout_s = Some(number(option, rest.next())?.min(1 << 31) as u32),
             "netmask" => {
@@ -258,9 +264,13 @@ impl Set {
     ) -> Result<Vec<Key>, Diagnostic> {
         let wrong = |what: &str| word.mistake(format!("{text:?} is not {what}"));
         match dimension {
-            Dimension::Address => self.addresses(text).ok_or_else(|| wrong("an address")),
+            Dimension::Address => self.addresses(text).ok_or_else(|| {
+                let what = format!("an {} address or a range of {RANGE_MAX} at most", self.family);
+                wrong(&what)
+            }),
             Dimension::Network => {
-                let network = self.network(text).ok_or_else(|| wrong("a network"))?;
+                let what = format!("an {} network", self.family);
+                let network = self.network(text).ok_or_else(|| wrong(&what))?;
                 let length = network.prefix_length().unwrap_or(0);
                 let key = Key { addresses: [network.address, NOBODY], ..Key::NONE };
                 Ok(vec![Key { lengths: [length, 0], ..key }])
