@@ -36,8 +36,8 @@ impl Source {
     }
 }
 
-/// Folders that hold nothing of ours: made by programs, or by other people.
-const SKIPPED_FOLDERS: &[&str] = &["target", ".git", "corpus", "artifacts"];
+/// What holds nothing of ours: made by programs, or by other people.
+const SKIPPED: &[&str] = &["target", ".git", "corpus", "artifacts"];
 
 /// A text larger than this is data, and has no style.
 const LARGEST_SOURCE_BYTES: u64 = 1 << 20;
@@ -75,10 +75,12 @@ fn read(root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<(), Str
         let name = entry.file_name();
         let inside = folder.join(&name);
         let kind = entry.metadata().map_err(|error| format!("{}: {error}", inside.display()))?;
+        // In a linked worktree .git is a file.
+        if SKIPPED.iter().any(|skipped| name == *skipped) {
+            continue;
+        }
         if kind.is_dir() {
-            if !SKIPPED_FOLDERS.iter().any(|skipped| name == *skipped) {
-                read(root, &inside, sources)?;
-            }
+            read(root, &inside, sources)?;
         } else if kind.len() <= LARGEST_SOURCE_BYTES
             && let Ok(text) = fs::read_to_string(root.join(&inside))
         {

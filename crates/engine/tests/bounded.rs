@@ -201,7 +201,7 @@ fn endless_fragments_are_held_to_their_memory() {
     for number in 0..FLOOD / 10 {
         let (src, sport) = client(number);
         let v4 = emit::Packet::new(src, SERVER, Udp::new(sport, 53)).payload(filler.clone());
-        let src6 = Ipv6Addr::from_bits(0xfd00 << 112 | u128::from(number) + 2);
+        let src6 = Ipv6Addr::from_bits((0xfd00 << 112) + u128::from(number) + 2);
         let server6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
         let v6 = emit::Packet::new(src6, server6, Udp::new(sport, 53)).payload(filler.clone());
         for packet in [v4, v6] {
