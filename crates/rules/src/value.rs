@@ -88,12 +88,25 @@ impl<T: fmt::Display + PartialEq> fmt::Display for Range<T> {
     }
 }
 
-/// `N`, `N:M`, `:M` (from `least`) or `N:` (to `most`); the ends are numbers.
+/// `N`, `N:M`, `:M` (from `least`) or `N:` (to `most`); the ends are numbers. A range that ends
+/// before it begins holds nothing: where Linux's tool refuses one, see [`ascending`].
 pub fn range(least: u64, most: u64) -> impl Fn(&Word) -> Result<Range<u64>, Diagnostic> {
     move |word| ends(word, least, most, |text| parse_number(text).filter(|n| *n <= most))
 }
 
-/// A port or a range of ports, by number or service name of `proto`.
+/// A range that begins before it ends.
+pub fn ascending<T: PartialOrd + fmt::Display>(
+    read: impl Fn(&Word) -> Result<Range<T>, Diagnostic>,
+) -> impl Fn(&Word) -> Result<Range<T>, Diagnostic> {
+    move |word| match read(word)? {
+        Range { min, max } if min > max => Err(word
+            .mistake(format!("the range {} ends before it begins", word.text))
+            .help(format!("write {max}:{min}"))),
+        range => Ok(range),
+    }
+}
+
+/// A port or a range of ports, by number or service name of `proto`; as [`range`].
 pub fn port_range(proto: Option<L4Proto>) -> impl Fn(&Word) -> Result<PortRange, Diagnostic> {
     move |word| {
         let read = |text: &str| parse_port(text, proto).map(u64::from);
@@ -148,19 +161,13 @@ fn ends(
             _ => wrong(text),
         }),
     };
-    let range = match word.text.split_once(':') {
+    match word.text.split_once(':') {
         None => read(&word.text).map(|n| Range { min: n, max: n }).ok_or_else(|| match most {
             0xffff => bad_port(word, &word.text),
             _ => wrong(&word.text),
-        })?,
-        Some((min, max)) => Range { min: end(min, least)?, max: end(max, most)? },
-    };
-    if range.min > range.max {
-        return Err(word
-            .mistake(format!("the range {} ends before it begins", word.text))
-            .help(format!("write {}:{}", range.max, range.min)));
+        }),
+        Some((min, max)) => Ok(Range { min: end(min, least)?, max: end(max, most)? }),
     }
-    Ok(range)
 }
 
 /// A value under a mask, as marks are written.
@@ -200,6 +207,26 @@ pub fn masked(word: &Word) -> Result<Masked, Diagnostic> {
         _ => Err(word
             .mistake(format!("{:?} is not a mark", word.text))
             .help("VALUE or VALUE/MASK, 32-bit numbers such as 0x10/0xff")),
+    }
+}
+
+/// As [`masked`]; `zero` is a name for 0, the only one that is the same on every system.
+pub fn masked_or_zero(zero: &'static str) -> impl Fn(&Word) -> Result<Masked, Diagnostic> {
+    move |word| match word.text == zero {
+        true => Ok(Masked { value: 0, mask: u32::MAX }),
+        false => masked(word).map_err(|_| {
+            word.mistake(format!("{:?} is not a number", word.text)).help(format!(
+                "NUMBER or NUMBER/MASK, or {zero} for 0; other names differ from system to system"
+            ))
+        }),
+    }
+}
+
+/// Writes what [`masked_or_zero`] reads.
+pub fn print_or_zero(masked: Masked, zero: &'static str) -> String {
+    match masked {
+        Masked { value: 0, mask: u32::MAX } => zero.to_owned(),
+        masked => masked.to_string(),
     }
 }
 
@@ -514,6 +541,20 @@ pub fn choices(
         }
         Ok(bits)
     }
+}
+
+/// As [`choices`] in any case, but empty parts of the list are skipped, as Linux's tool does in
+/// some lists; one part there must be.
+pub fn choices_and_gaps(names: &[(&'static str, u32)]) -> impl Fn(&Word) -> Result<u32, Diagnostic> {
+    move |word| {
+        let filled = parts(&word.text).collect::<Vec<_>>().join(",");
+        choices(names, true)(&Word { text: filled, ..word.clone() })
+    }
+}
+
+/// The parts of a list that are not empty.
+pub fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter(|part| !part.is_empty())
 }
 
 fn bad_choice<T>(word: &Word, text: &str, names: &[(&'static str, T)]) -> Diagnostic {

@@ -13,7 +13,7 @@ mod random;
 
 use common::{Row, rows};
 use kinwall_rules::load::{Defines, Source, load};
-use kinwall_rules::print;
+use kinwall_rules::{matches, print, targets};
 use kinwall_terms::{Family, Table};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -123,6 +123,48 @@ fn the_real_tool_prints_whole_files_as_we_do() {
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Libraries of the tool that are no extension of iptables: with their reasons.
+const NO_EXTENSIONS: &[&str] = &[
+    // ACCEPT, DROP, RETURN and the jumps: part of the grammar.
+    "xt_standard",
+    // One library under the names SNAT, DNAT, MASQUERADE, REDIRECT and NETMAP.
+    "xt_NAT",
+];
+
+#[test]
+fn every_extension_of_the_real_tool_is_known() {
+    if !can_run() {
+        return;
+    }
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let files = folders.filter_map(|folder| std::fs::read_dir(folder.path().join("xtables")).ok());
+    let names = files.flatten().flatten().filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        Some(name.strip_prefix("lib")?.strip_suffix(".so")?.to_owned())
+    });
+    let of_iptables = |name: &String| {
+        ["xt_", "ipt_", "ip6t_"].iter().any(|family| name.starts_with(family))
+            && !NO_EXTENSIONS.contains(&name.as_str())
+    };
+    let names: Vec<String> = names.filter(of_iptables).collect();
+    assert!(names.len() > 100, "only {} extensions of the tool were found", names.len());
+    let unknown = |name: &&String| {
+        let (module, name) = name.split_once('_').expect("a family");
+        let families: &[Family] = match module {
+            "ipt" => &[Family::Ipv4],
+            "ip6t" => &[Family::Ipv6],
+            _ => &Family::ALL,
+        };
+        let is_target = name.starts_with(|c: char| c.is_ascii_uppercase());
+        !families.iter().any(|family| match is_target {
+            true => targets::registry::Kind::from_name(name, *family).is_some(),
+            false => matches::registry::Kind::from_name(name, *family).is_some(),
+        })
+    };
+    let unknown: Vec<&String> = names.iter().filter(unknown).collect();
+    assert!(unknown.is_empty(), "not known: {unknown:?}");
+}
+
 /// How many random rule sets of each family are compared.
 const RANDOM_RULESETS: usize = 12;
 
@@ -142,6 +184,27 @@ fn the_real_tool_prints_random_rule_sets_as_we_do() {
             assert_eq!(real.lines().count(), ours.lines().count(), "{file}");
         }
     }
+}
+
+/// Rules that ask what other rules of the file measure.
+fn estimators() -> String {
+    let measure = |name: &str| {
+        format!(
+            "-A INPUT -j RATEEST --rateest-name {name} --rateest-interval 250ms --rateest-ewmalog \
+             500ms\n"
+        )
+    };
+    let asked = [
+        "--rateest RE1 --rateest-lt --rateest-bps 8bit",
+        "--rateest RE1 --rateest-eq --rateest-pps 5",
+        "--rateest RE1 ! --rateest-gt --rateest-pps 5",
+        "--rateest1 RE1 --rateest-lt --rateest-bps --rateest2 RE2",
+        "--rateest1 RE1 --rateest-delta --rateest-pps1 0 --rateest-lt --rateest-pps2 42 \
+         --rateest2 RE2",
+        "--rateest-delta --rateest RE1 --rateest-bps1 100mbit --rateest-gt --rateest-bps2 2kbps",
+    ];
+    let asked: String = asked.iter().map(|ask| format!("-A INPUT -m rateest {ask}\n")).collect();
+    measure("RE1") + &measure("RE2") + &asked
 }
 
 /// Files about the grammar around the rules.
@@ -185,6 +248,7 @@ fn files() -> Vec<(Family, &'static str, String)> {
         "-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -m conntrack --ctstate NEW\n"
             .into(),
         "*nat\nCOMMIT\n".into(),
+        estimators(),
         deep(15),
         deep(16),
         deep(17),

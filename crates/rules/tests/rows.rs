@@ -7,7 +7,7 @@ mod common;
 
 use common::{Row, rows};
 use kinwall_rules::load::{Defines, Source, load};
-use kinwall_rules::print;
+use kinwall_rules::{matches, print, targets};
 use kinwall_rules::ruleset::Rule;
 
 /// The rules of the row's table with their printed lines, or the mistakes.
@@ -18,6 +18,21 @@ fn canonical(row: &Row, file: &str) -> Result<Vec<(String, Rule)>, String> {
     })?;
     let rules = loaded.ruleset(row.family).into_iter().flat_map(|ruleset| ruleset.rules());
     Ok(rules.map(|(_, chain, rule)| (print::rule(&chain.name, rule), rule.clone())).collect())
+}
+
+#[test]
+fn every_extension_has_rows() {
+    let matches = matches::registry::Kind::ALL.iter().map(|kind| kind.spec().name);
+    let targets = targets::registry::Kind::ALL.iter().map(|kind| kind.spec().name);
+    let rows = rows();
+    let file = |name: &str| format!("{name}.t:");
+    let has = |name: &str| {
+        let own = rows.iter().filter(|row| row.place.starts_with(&file(name)));
+        let (good, bad): (Vec<&Row>, Vec<&Row>) = own.partition(|row| row.expected.is_some());
+        !good.is_empty() && !bad.is_empty()
+    };
+    let without: Vec<&str> = matches.chain(targets).filter(|name| !has(name)).collect();
+    assert!(without.is_empty(), "no rows, or none that are refused: {without:?}");
 }
 
 #[test]

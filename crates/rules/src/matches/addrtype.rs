@@ -2,9 +2,11 @@
 //! answer is [`kinwall_topology::Topology::matches_address_type`]'s.
 
 use crate::eval::{Answer, Scene};
+use crate::lex::Word;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
 use crate::value::choices;
+use kinwall_terms::{Family, Hook};
 use kinwall_topology::AddressTypes;
 
 /// What the match declares.
@@ -43,12 +45,29 @@ const NAMES: &[(&str, u32)] = &[
     ("XRESOLVE", AddressTypes::XRESOLVE.bits() as u32),
 ];
 
+/// Types that Linux asks for in IPv4 only.
+const ONLY_IPV4: AddressTypes = AddressTypes::BROADCAST
+    .union(AddressTypes::BLACKHOLE)
+    .union(AddressTypes::PROHIBIT)
+    .union(AddressTypes::THROW)
+    .union(AddressTypes::NAT)
+    .union(AddressTypes::XRESOLVE);
+
 impl Addrtype {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Addrtype> {
         args.one_of(&["src-type", "dst-type"]);
-        let read = |word: &crate::lex::Word| {
-            choices(NAMES, true)(word).map(|bits| AddressTypes::from_bits_truncate(bits as u16))
+        check_place(args);
+        let family = args.context.family;
+        let read = |word: &Word| {
+            let bits = choices(NAMES, true)(word)?;
+            let types = AddressTypes::from_bits_truncate(bits as u16);
+            match family == Family::Ipv6 && types.intersects(ONLY_IPV4) {
+                true => Err(word.mistake("IPv6 does not have all of these types").help(
+                    "UNSPEC, UNICAST, LOCAL, ANYCAST, MULTICAST and UNREACHABLE",
+                )),
+                false => Ok(types),
+            }
         };
         Some(Addrtype {
             src: args.read("src-type", read),
@@ -83,5 +102,19 @@ impl Addrtype {
             })
         };
         (holds(&self.src, facts.headers.src) && holds(&self.dst, facts.headers.dst)).into()
+    }
+}
+
+/// An interface that is not known yet, or no more, cannot be asked for.
+fn check_place(args: &mut Args<'_>) {
+    for (option, hooks) in [
+        ("limit-iface-in", [Hook::Output, Hook::Postrouting]),
+        ("limit-iface-out", [Hook::Prerouting, Hook::Input]),
+    ] {
+        let chain = args.context.chain;
+        if args.has(option) && hooks.iter().any(|hook| hook.chain() == chain) {
+            let message = format!("--{option} has no meaning in {chain}");
+            args.report_at(option, message, "there is no such interface there: remove it");
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! `-p ah -m ah --ahspi 1000:2000`: the security parameters index of AH (RFC 4302), IPv4. IPv6:
 //! see [`super::ah6`].
 
-use crate::diagnostic::Diagnostic;
+use super::extension::narrow;
 use crate::eval::{Answer, Scene};
-use crate::lex::Word;
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
-use crate::value::{Range, range};
+use crate::value::Range;
 use kinwall_terms::{Family, L4Proto};
 
 /// What the match declares.
@@ -27,7 +26,7 @@ pub(super) const SPI_ANY: Test<Range<u32>> =
 impl Ah {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Ah> {
-        Some(Ah { spi: args.read("ahspi", spi_range).unwrap_or(SPI_ANY) })
+        Some(Ah { spi: narrow(args, "ahspi").unwrap_or(SPI_ANY) })
     }
 
     /// Writes the options.
@@ -39,12 +38,6 @@ impl Ah {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         spi(scene, 4, &self.spi)
     }
-}
-
-/// A range of 32-bit numbers.
-pub(super) fn spi_range(word: &Word) -> Result<Range<u32>, Diagnostic> {
-    let Range { min, max } = range(0, u64::from(u32::MAX))(word)?;
-    Ok(Range { min: min as u32, max: max as u32 })
 }
 
 /// Compares the index that stands `offset` bytes into the transport header.

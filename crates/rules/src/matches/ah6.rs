@@ -1,7 +1,7 @@
 //! `-m ah --ahspi 1000:2000 --ahlen 24 --ahres`: the authentication header (RFC 4302), IPv6. A
 //! packet without one does not match.
 
-use super::extension::{header, narrow, number_at, range_u32};
+use super::extension::{header, narrow, number_at};
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
@@ -27,12 +27,15 @@ pub struct Ah6 {
     pub reserved: bool,
 }
 
+/// Length 0, not negated, says nothing.
+const LENGTH_ANY: Test<u32> = Test { invert: false, value: 0 };
+
 impl Ah6 {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Ah6> {
         Some(Ah6 {
-            spi: narrow(args.read("ahspi", range_u32)),
-            length: args.read("ahlen", number_u32),
+            spi: narrow(args, "ahspi"),
+            length: args.read("ahlen", number_u32).filter(|test| *test != LENGTH_ANY),
             reserved: args.has("ahres"),
         })
     }

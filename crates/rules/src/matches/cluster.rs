@@ -36,6 +36,10 @@ impl Cluster {
         let node = args.read("cluster-local-node", number(1..=u64::from(nodes)));
         let node = node.map(|node| Test { invert: node.invert, value: 1 << (node.value - 1) });
         let local = node.or(args.read("cluster-local-nodemask", number_u32))?;
+        if local.value == 0 {
+            let message = "this mask names no node";
+            args.report_at("cluster-local-nodemask", message, "one bit for each node, such as 1");
+        }
         if u64::from(local.value) >= 1 << nodes {
             let message = "this mask names nodes that are not there";
             args.report_at("cluster-local-nodemask", message, format!("there are {nodes}"));

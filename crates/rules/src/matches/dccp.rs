@@ -8,7 +8,7 @@ use crate::eval::{Answer, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
-use crate::value::{PortRange, choices, number, port_range};
+use crate::value::{PortRange, choices_and_gaps, number, port_range};
 use kinwall_terms::L4Proto;
 use kinwall_wire::{Dccp as Header, L4};
 
@@ -50,12 +50,11 @@ const TYPES: &[(&str, u32)] = &[
 impl Dccp {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Dccp> {
-        let proto = Some(L4Proto::DCCP);
         let option = |word: &Word| number(1..=255)(word).map(|kind| kind as u8);
         Some(Dccp {
-            sport: args.read("sport", port_range(proto)),
-            dport: args.read("dport", port_range(proto)),
-            types: args.read("dccp-types", choices(TYPES, true)),
+            sport: args.read("sport", port_range(None)),
+            dport: args.read("dport", port_range(None)),
+            types: args.read("dccp-types", choices_and_gaps(TYPES)),
             option: args.read("dccp-option", option),
         })
     }

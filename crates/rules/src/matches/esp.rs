@@ -1,6 +1,7 @@
 //! `-p esp -m esp --espspi 1000:2000`: the security parameters index of ESP (RFC 4303).
 
-use super::ah::{SPI_ANY, spi, spi_range};
+use super::ah::{SPI_ANY, spi};
+use super::extension::narrow;
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
@@ -20,7 +21,7 @@ pub struct Esp {
 impl Esp {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Esp> {
-        Some(Esp { spi: args.read("espspi", spi_range).unwrap_or(SPI_ANY) })
+        Some(Esp { spi: narrow(args, "espspi").unwrap_or(SPI_ANY) })
     }
 
     /// Writes the options.

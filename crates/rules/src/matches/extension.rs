@@ -4,14 +4,23 @@
 use crate::diagnostic::Diagnostic;
 use crate::eval::Scene;
 use crate::lex::Word;
-use crate::option::Test;
+use crate::option::{Args, Test};
 use crate::value::{Range, number_u8, range};
 use kinwall_wire::ExtensionKind;
 use std::fmt;
 
-/// A range that says something: not all of them, unless negated.
-pub(super) fn narrow(test: Option<Test<Range<u32>>>) -> Option<Test<Range<u32>>> {
-    test.filter(|test| test.invert || (test.value.min, test.value.max) != (0, u32::MAX))
+/// The range of an option, when it says something: not all of them. Its negation matches no
+/// packet; Linux's tool prints it as if it matched all, so it is refused.
+pub(super) fn narrow(args: &mut Args<'_>, name: &str) -> Option<Test<Range<u32>>> {
+    let test = args.read(name, range_u32)?;
+    if (test.value.min, test.value.max) != (0, u32::MAX) {
+        return Some(test);
+    }
+    if test.invert {
+        let message = format!("! --{name} with the whole range matches no packet");
+        args.report_at(name, message, "iptables-save prints it as if it matched all: remove it");
+    }
+    None
 }
 
 /// A range of 32-bit numbers.

@@ -1,7 +1,7 @@
 //! `-m frag --fragid 1:5 --fragfirst --fraglast`: the fragment header of IPv6 (RFC 8200 4.5). A
 //! packet without one does not match; datagrams that were put together again have none.
 
-use super::extension::{header, narrow, number_at, range_u32};
+use super::extension::{header, narrow, number_at};
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
@@ -12,7 +12,7 @@ use kinwall_wire::ExtensionKind;
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("frag").only(Family::Ipv6).options(&[
     value("fragid").invert(),
-    value("fraglen"),
+    value("fraglen").invert(),
     flag("fragres"),
     flag("fragfirst"),
     flag("fragmore").excludes(&["fraglast"]),
@@ -25,7 +25,7 @@ pub struct Frag {
     /// The identification.
     pub id: Option<Test<Range<u32>>>,
     /// A length that Linux reads and does not compare.
-    pub length: Option<u32>,
+    pub length: Option<Test<u32>>,
     /// Whether the reserved bits are zero.
     pub reserved: bool,
     /// Whether it is the first fragment.
@@ -40,8 +40,8 @@ impl Frag {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Frag> {
         Some(Frag {
-            id: narrow(args.read("fragid", range_u32)),
-            length: args.plain("fraglen", number_u32),
+            id: narrow(args, "fragid"),
+            length: args.read("fraglen", number_u32),
             reserved: args.has("fragres"),
             first: args.has("fragfirst"),
             more: args.has("fragmore"),
@@ -51,10 +51,7 @@ impl Frag {
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        out.test("fragid", &self.id);
-        if let Some(length) = self.length {
-            out.value("fraglen", length);
-        }
+        out.test("fragid", &self.id).test("fraglen", &self.length);
         out.flag("fragres", self.reserved).flag("fragfirst", self.first);
         out.flag("fragmore", self.more).flag("fraglast", self.last);
     }

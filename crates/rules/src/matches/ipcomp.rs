@@ -1,7 +1,7 @@
 //! `-p ipcomp -m ipcomp --ipcompspi 18:20`: the compression parameter index of IPComp
 //! (RFC 3173). Without `--ipcompspi` it is index 0 that is asked for, as in Linux.
 
-use super::ah::{SPI_ANY, spi_range};
+use super::extension::range_u32;
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
@@ -27,13 +27,17 @@ const ZERO: Test<Range<u32>> = Test { invert: false, value: Range { min: 0, max:
 impl Ipcomp {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Ipcomp> {
-        let spi = args.read("ipcompspi", spi_range).unwrap_or(ZERO);
+        let spi = args.read("ipcompspi", range_u32).unwrap_or(ZERO);
+        if (spi.value.min, spi.value.max) == (0, u32::MAX) {
+            let message = "iptables-save leaves out the whole range, which then means index 0";
+            args.report_at("ipcompspi", message, "write 0:65535: no index is larger");
+        }
         Some(Ipcomp { spi, reserved: args.has("compres") })
     }
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        out.test("ipcompspi", &Some(self.spi).filter(|spi| *spi != SPI_ANY));
+        out.test("ipcompspi", &Some(self.spi));
         out.flag("compres", self.reserved);
     }
 

@@ -66,10 +66,8 @@ impl Iprange {
 fn addresses(word: &Word, family: Family) -> Result<Addresses, Diagnostic> {
     let (min, max) = word.text.split_once('-').unwrap_or((&word.text, &word.text));
     match (parse_address(min, family), parse_address(max, family)) {
-        (Some(min), Some(max)) if min <= max => Ok(Addresses { min, max }),
-        (Some(min), Some(max)) => Err(word
-            .mistake(format!("the range {} ends before it begins", word.text))
-            .help(format!("write {max}-{min}"))),
+        // As for Linux's tool, a range may end before it begins: then it holds nothing.
+        (Some(min), Some(max)) => Ok(Addresses { min, max }),
         _ => Err(word
             .mistake(format!("{:?} is not a range of {family} addresses", word.text))
             .help("FIRST-LAST, two addresses; host names are not looked up")),

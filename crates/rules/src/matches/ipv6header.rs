@@ -6,7 +6,7 @@ use crate::eval::{Answer, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
-use crate::value::parse_number;
+use crate::value::{parse_number, parts};
 use kinwall_terms::{Family, L4Proto};
 use kinwall_wire::ExtensionKind;
 
@@ -101,7 +101,7 @@ impl Ipv6header {
 
 fn kinds(word: &Word) -> Result<Kinds, Diagnostic> {
     let mut kinds = Kinds::empty();
-    for part in word.text.split(',') {
+    for part in parts(&word.text) {
         let number = parse_number(part);
         let same = |name: &&(Kinds, u8, &str, &str)| {
             part == name.2 || part == name.3 || number == Some(u64::from(name.1))
@@ -114,5 +114,8 @@ fn kinds(word: &Word) -> Result<Kinds, Diagnostic> {
         };
         kinds |= found.0;
     }
-    Ok(kinds)
+    match kinds.is_empty() {
+        true => Err(word.mistake("no header is named").help("such as frag,esp")),
+        false => Ok(kinds),
+    }
 }

@@ -46,7 +46,7 @@ impl Ipvs {
     pub fn parse(args: &mut Args<'_>) -> Option<Ipvs> {
         args.one_of(&["ipvs", "vproto", "vaddr", "vport", "vdir", "vmethod", "vportctl"]);
         let family = args.context.family;
-        Some(Ipvs {
+        let mut ipvs = Ipvs {
             any: args.flag("ipvs"),
             proto: args.read("vproto", protocol),
             address: args.read("vaddr", network(family)),
@@ -54,13 +54,21 @@ impl Ipvs {
             direction: args.plain("vdir", choice(WAYS)),
             method: args.read("vmethod", choice(METHODS)),
             control_port: args.read("vportctl", port(None)),
-        })
+        };
+        // Whoever asks for more asks for a service anyway: Linux's tool prints the rest only.
+        if ipvs != (Ipvs { any: ipvs.any, ..Ipvs::default() }) {
+            if ipvs.any == Some(true) {
+                args.report_at("ipvs", "! --ipvs does not go with other options", "remove it");
+            }
+            ipvs.any = None;
+        }
+        Some(ipvs)
     }
 
     /// Writes the options.
     pub fn print(&self, out: &mut Line) {
-        if *self == (Ipvs { any: self.any, ..Ipvs::default() }) {
-            out.not(self.any == Some(true)).flag("ipvs", true);
+        if let Some(invert) = self.any {
+            out.not(invert).flag("ipvs", true);
         }
         if let Some(proto) = self.proto {
             out.not(proto.invert).value("vproto", proto.value.0);

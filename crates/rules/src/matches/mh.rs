@@ -42,7 +42,12 @@ const NOTHING: u8 = 59;
 impl Mh {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Mh> {
-        Some(Mh { types: args.read("mh-type", types).unwrap_or(ANY) })
+        let types = args.read("mh-type", types).unwrap_or(ANY);
+        if types == (Test { invert: true, ..ANY }) {
+            let message = "! --mh-type with the whole range matches no packet";
+            args.report_at("mh-type", message, "iptables-save prints it as all: remove it");
+        }
+        Some(Mh { types })
     }
 
     /// Writes the options.

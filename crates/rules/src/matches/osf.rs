@@ -6,7 +6,7 @@ use crate::eval::{Answer, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
-use crate::value::{number, text};
+use crate::value::{number, text_cut};
 use kinwall_terms::{Hook, L4Proto};
 
 /// What the match declares.
@@ -16,7 +16,7 @@ pub const SPEC: Spec = Spec::new("osf")
     .hooks(&[Hook::Prerouting, Hook::Input, Hook::Forward])
     .options(&[value("genre").invert().required(), value("ttl"), value("log")]);
 
-/// The longest name, in bytes.
+/// The longest name, in bytes; the rest is cut.
 pub const GENRE_LENGTH_MAX: usize = 31;
 
 /// Which system.
@@ -37,7 +37,7 @@ impl Osf {
             number(0..=2)(word).map(|level| level as u8)
         };
         Some(Osf {
-            genre: args.read("genre", text(GENRE_LENGTH_MAX))?,
+            genre: args.read("genre", genre)?,
             ttl: args.plain("ttl", level),
             log: args.plain("log", level),
         })
@@ -56,5 +56,13 @@ impl Osf {
     /// Not evaluated.
     pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Answer {
         Answer::Unknown
+    }
+}
+
+/// A name; Linux's tool prints it without quotes, so it must have no blank.
+fn genre(word: &Word) -> Result<String, Diagnostic> {
+    match word.text.contains(char::is_whitespace) {
+        true => Err(word.mistake("this name has a blank").help("one word, such as Linux")),
+        false => text_cut(GENRE_LENGTH_MAX)(word),
     }
 }

@@ -5,7 +5,7 @@
 //! there and there must be no others; with `--rt-0-not-strict` they must stand there in order,
 //! others between them allowed.
 
-use super::extension::{header, narrow, range_u32};
+use super::extension::{header, narrow};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::lex::Word;
@@ -51,7 +51,7 @@ impl Rt {
     pub fn parse(args: &mut Args<'_>) -> Option<Rt> {
         let rt = Rt {
             kind: args.read("rt-type", number_u32),
-            segments_left: narrow(args.read("rt-segsleft", range_u32)),
+            segments_left: narrow(args, "rt-segsleft"),
             length: args.read("rt-len", number_u32),
             reserved: args.has("rt-0-res"),
             addresses: args.plain("rt-0-addrs", addresses).unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::eval::{Answer, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Given, Spec, Test, value, words};
 use crate::print::Line;
-use crate::value::{PortRange, port_range};
+use crate::value::{PortRange, ascending, parts, port_range};
 use kinwall_terms::L4Proto;
 use kinwall_wire::L4;
 
@@ -98,8 +98,8 @@ impl Sctp {
             None => None,
         };
         Some(Sctp {
-            sport: args.read("sport", port_range(proto)),
-            dport: args.read("dport", port_range(proto)),
+            sport: args.read("sport", ascending(port_range(proto))),
+            dport: args.read("dport", ascending(port_range(proto))),
             chunks,
         })
     }
@@ -206,7 +206,7 @@ fn chunks(given: &Given) -> Result<Chunks, Diagnostic> {
         "ALL" => chunks.listed.fill(true),
         "NONE" => {}
         _ => {
-            for part in list.text.split(',') {
+            for part in parts(&list.text) {
                 add_chunk(&mut chunks, part, list)?;
             }
         }
@@ -232,7 +232,9 @@ fn add_chunk(chunks: &mut Chunks, part: &str, list: &Word) -> Result<(), Diagnos
     };
     chunks.listed[usize::from(*kind)] = true;
     let Some(flags) = flags else { return Ok(()) };
-    let (mut mask, mut set) = (0, 0);
+    // What is said of a chunk a second time is added.
+    let known = chunks.flags.iter().find(|given| given.0 == *kind);
+    let (mut mask, mut set) = known.map_or((0, 0), |given| (given.1, given.2));
     for letter in flags.chars() {
         let index = letters.find(letter.to_ascii_uppercase()).filter(|_| letter != '-');
         let Some(index) = index else {

@@ -6,7 +6,7 @@
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
-use crate::value::{Network, network, number_u8, number_u16};
+use crate::value::{Network, network_as_written, number_u8, number_u16};
 use kinwall_terms::Family;
 
 /// What the match declares.
@@ -63,7 +63,7 @@ impl Srh {
             next: args.read("srh-next-hdr", number_u8),
             numbers,
             tag: args.read("srh-tag", number_u16),
-            segments: SEGMENTS.map(|name| args.read(name, network(Family::Ipv6))),
+            segments: SEGMENTS.map(|name| args.read(name, network_as_written(Family::Ipv6))),
         })
     }
 

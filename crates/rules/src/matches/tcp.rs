@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Given, Spec, Test, flag, value, words};
 use crate::print::Line;
-use crate::value::{PortRange, Range, choices, number, port_range};
+use crate::value::{PortRange, Range, ascending, choices_and_gaps, number, port_range};
 use kinwall_terms::L4Proto;
 use kinwall_wire::{Headers, L4};
 use std::fmt;
@@ -82,8 +82,8 @@ impl Tcp {
         let proto = Some(L4Proto::TCP);
         let syn = args.flag("syn").map(|invert| Test { invert, value: Flags::SYN });
         let mut tcp = Tcp {
-            sport: narrow(args.read("sport", port_range(proto))),
-            dport: narrow(args.read("dport", port_range(proto))),
+            sport: narrow(args.read("sport", ascending(port_range(proto)))),
+            dport: narrow(args.read("dport", ascending(port_range(proto)))),
             flags: flags(args).or(syn).filter(|test| test.invert || test.value != Flags::ANY),
             option: args.read("tcp-option", |word| number(1..=255)(word).map(|n| n as u8)),
         };
@@ -222,7 +222,7 @@ fn read_flags(given: &Given) -> Result<Flags, Diagnostic> {
         return Err(Diagnostic::new(given.span, "--tcp-flags takes two lists")
             .help("which flags to look at and which of them are set, such as SYN,ACK SYN"));
     };
-    let read = choices(FLAGS, true);
+    let read = choices_and_gaps(FLAGS);
     Ok(Flags { mask: read(mask)? as u8, set: read(set)? as u8 })
 }
 

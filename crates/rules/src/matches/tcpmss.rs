@@ -6,7 +6,7 @@
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
-use crate::value::{PortRange, Range, range};
+use crate::value::{PortRange, Range, ascending, range};
 use kinwall_terms::L4Proto;
 use kinwall_wire::L4;
 use kinwall_wire::tcp::TcpOption;
@@ -26,7 +26,7 @@ impl Tcpmss {
     /// Reads the options.
     pub fn parse(args: &mut Args<'_>) -> Option<Tcpmss> {
         let mss = args.read("mss", |word| {
-            let Range { min, max } = range(0, 0xffff)(word)?;
+            let Range { min, max } = ascending(range(0, 0xffff))(word)?;
             Ok(Range { min: min as u16, max: max as u16 })
         });
         Some(Tcpmss { mss: mss? })

@@ -9,6 +9,7 @@ use crate::eval::{Answer, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
+use crate::value::parts;
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("time").passive().options(&[
@@ -198,7 +199,7 @@ fn date_of(days: u32) -> (u32, u32, u32) {
 
 fn month_days(word: &Word) -> Result<u32, Diagnostic> {
     let mut bits = 0;
-    for part in word.text.split(',') {
+    for part in parts(&word.text) {
         match digits(part, 2).filter(|day| (1..=31).contains(day)) {
             Some(day) => bits |= 1 << day,
             None => {
@@ -207,12 +208,15 @@ fn month_days(word: &Word) -> Result<u32, Diagnostic> {
             }
         }
     }
-    Ok(bits)
+    match bits {
+        0 => Err(word.mistake("no day is named").help("a list of numbers from 1 to 31")),
+        bits => Ok(bits),
+    }
 }
 
 fn week_days(word: &Word) -> Result<u32, Diagnostic> {
     let mut bits = 0;
-    for part in word.text.split(',') {
+    for part in parts(&word.text) {
         let named =
             WEEK_DAYS.iter().position(|day| part.get(..2).is_some_and(|p| day.starts_with(p)));
         let numbered = digits(part, 1).filter(|day| (1..=7).contains(day));
@@ -224,5 +228,8 @@ fn week_days(word: &Word) -> Result<u32, Diagnostic> {
             }
         }
     }
-    Ok(bits)
+    match bits {
+        0 => Err(word.mistake("no day is named").help("such as Mon,Tue")),
+        bits => Ok(bits),
+    }
 }

@@ -98,8 +98,8 @@ impl Comparison {
         for (step, operand) in &self.steps {
             number = match step {
                 Step::And => number & operand,
-                Step::Left => number.checked_shl(*operand).unwrap_or(0),
-                Step::Right => number.checked_shr(*operand).unwrap_or(0),
+                Step::Left => number.wrapping_shl(*operand),
+                Step::Right => number.wrapping_shr(*operand),
                 Step::At => {
                     base = base.checked_add(number)?;
                     read(packet, base, *operand)?
@@ -177,7 +177,11 @@ impl Reader<'_> {
             let Some((_, step)) = STEPS.into_iter().find(|(sign, _)| self.take(sign)) else {
                 break;
             };
-            steps.push((step, self.number()?));
+            let number = self.number()?;
+            if matches!(step, Step::Left | Step::Right) && number >= u32::BITS {
+                return Err(self.wrong("a shift by more than 31 bits"));
+            }
+            steps.push((step, number));
         }
         self.few(steps.len() + 1, "steps")?;
         if !self.take("=") {

@@ -6,7 +6,7 @@
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, flag, value};
 use crate::print::Line;
-use crate::value::{PortRange, number_u16, port_range};
+use crate::value::{PortRange, ascending, number_u16, port_range};
 
 /// What the target declares.
 pub const SPEC: Spec = Spec::new("NFQUEUE").options(&[
@@ -32,7 +32,7 @@ impl Nfqueue {
     pub fn parse(args: &mut Args<'_>) -> Option<Nfqueue> {
         let num = args.plain("queue-num", number_u16).unwrap_or(0);
         let several = args.plain("queue-balance", |word| {
-            let range = port_range(None)(word)?;
+            let range = ascending(port_range(None))(word)?;
             let count = u32::from(range.max) - u32::from(range.min) + 1;
             match count {
                 2..=0xffff => Ok(range),

@@ -1,0 +1,42 @@
+@ipv4
+-p ah;=;OK
+-p ah -m ah;=;OK
+-p ah -m ah --ahspi 0;=;OK
+-p ah -m ah --ahspi 4294967295;=;OK
+-p ah -m ah --ahspi 0:4294967295;-p ah -m ah;OK
+-p ah -m ah ! --ahspi 0:4294967295;;STRICT
+-p ah -m ah ! --ahspi 0;=;OK
+-p 51 -m ah --ahspi 10:20;-p ah -m ah --ahspi 10:20;OK
+-p ah -m ah --ahspi :20;-p ah -m ah --ahspi 0:20;OK
+-p ah -m ah --ahspi 20:;-p ah -m ah --ahspi 20:4294967295;OK
+-p ah -m ah --ahspi :;-p ah -m ah;OK
+-p ah -m ah --ahspi 0x10;-p ah -m ah --ahspi 16;OK
+-p ah --ahspi 5;-p ah -m ah --ahspi 5;OK
+-p ah -m ah --ahspi 20:10;=;OK
+-p ah -m ah --ahspi 4294967296;;FAIL
+-p ah -m ah --ahspi invalid;;FAIL
+-p ah -m ah --ahspi -1;;FAIL
+-p ah -m ah --ahspi 0:invalid;;FAIL
+-p ah -m ah --ahspi 0 --ahspi 1;;FAIL
+-p ah -m ah --ahspi;;FAIL
+-m ah --ahspi 0;;FAIL
+-p esp -m ah --ahspi 0;;FAIL
+! -p ah -m ah --ahspi 0;;FAIL
+-p ah -m ah --ahlen 3;;FAIL
+@ipv6
+-m ah;=;OK
+-m ah --ahspi 0;=;OK
+-m ah ! --ahspi 5;=;OK
+-m ah --ahspi 0:4294967295;-m ah;OK
+-m ah ! --ahspi 0:4294967295;;STRICT
+-m ah --ahspi 3:5 --ahlen 24 --ahres;=;OK
+-m ah ! --ahlen 24;=;OK
+-m ah --ahres;=;OK
+-m ah --ahlen 0;-m ah;OK
+-m ah --ahlen 4294967295;=;OK
+-m ah ! --ahres;;FAIL
+-p ah -m ah --ahspi 5;=;OK
+-p tcp -m ah --ahspi 5;=;OK
+-m ah --ahlen 3:4;;FAIL
+-m ah --ahlen 4294967296;;FAIL
+-m ah --ahspi 5:3;=;OK

@@ -1,0 +1,13 @@
+@both
+-m bpf --bytecode "4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0";=;OK
+-m bpf --bytecode "1,6 0 0 65535";=;OK
+-m bpf --bytecode "1,6 0 0 65535,";-m bpf --bytecode "1,6 0 0 65535";OK
+-m bpf --bytecode "2,6 0 0 65535";;FAIL
+-m bpf --bytecode "1,6 0 0";;FAIL
+-m bpf --bytecode "1,6 0 0 1 2";;STRICT
+-m bpf --bytecode "0";;FAIL
+-m bpf --bytecode "65,6 0 0 1";;FAIL
+-m bpf --bytecode "x";;FAIL
+-m bpf --bytecode "";;FAIL
+-m bpf;;FAIL
+-m bpf --bytecode "1,6 0 0 1" --object-pinned /sys/fs/bpf/x;;FAIL

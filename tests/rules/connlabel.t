@@ -1,0 +1,14 @@
+@both
+-m connlabel --label 0;-m connlabel --label "0";OK
+-m connlabel --label 127;-m connlabel --label "127";OK
+-m connlabel ! --label 40;-m connlabel ! --label "40";OK
+-m connlabel --label 40 --set;-m connlabel --label "40" --set;OK
+-m connlabel ! --label 40 --set;-m connlabel ! --label "40" --set;OK
+-m connlabel --label "40";=;OK
+-m connlabel --label 128;;FAIL
+-m connlabel --label -1;;FAIL
+-m connlabel --label nosuchlabel;;FAIL
+-m connlabel --label 1 --label 2;;FAIL
+-m connlabel --set;;FAIL
+-m connlabel;;FAIL
+-m connlabel --label 0x10;-m connlabel --label "16";OK

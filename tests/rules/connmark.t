@@ -1,0 +1,22 @@
+@both
+-m connmark --mark 0;-m connmark --mark 0x0;OK
+-m connmark --mark 0x10;=;OK
+-m connmark --mark 16;-m connmark --mark 0x10;OK
+-m connmark --mark 020;-m connmark --mark 0x10;OK
+-m connmark ! --mark 0x10/0xff;=;OK
+-m connmark --mark 0x1ff/0xff;=;OK
+-m connmark --mark 1/0xffffffff;-m connmark --mark 0x1;OK
+-m connmark --mark 4294967295;-m connmark --mark 0xffffffff;OK
+-m connmark --mark 0/0;-m connmark --mark 0x0/0x0;OK
+-m connmark --mark 4294967296;;FAIL
+-m connmark --mark -1;;FAIL
+-m connmark --mark 1/4294967296;;FAIL
+-m connmark --mark 1/;;FAIL
+-m connmark --mark /1;;FAIL
+-m connmark --mark 1/2/3;;FAIL
+-m connmark --mark foo;;FAIL
+-m connmark --mark "";;FAIL
+-m connmark --mark 1 --mark 2;;FAIL
+-m connmark --mark 1 -m connmark ! --mark 2;-m connmark --mark 0x1 -m connmark ! --mark 0x2;OK
+-m connmark;;FAIL
+-m connmark --mark;;FAIL

@@ -1,0 +1,29 @@
+@both
+-p dccp;=;OK
+-p dccp -m dccp;=;OK
+-p dccp -m dccp --sport 1;=;OK
+-p dccp -m dccp --dport 1:100;=;OK
+-p dccp -m dccp ! --sport 1 ! --dport 1:100;=;OK
+-p dccp --source-port 5 --destination-port :9;-p dccp -m dccp --sport 5 --dport 0:9;OK
+-p dccp -m dccp --sport 0:65535;=;OK
+-p dccp -m dccp ! --sport 0:65535;=;OK
+-p dccp -m dccp --dport 1024:;-p dccp -m dccp --dport 1024:65535;OK
+-p dccp -m dccp --dccp-types REQUEST;=;OK
+-p dccp -m dccp --dccp-types REQUEST,RESPONSE,DATA,ACK,DATAACK,CLOSEREQ,CLOSE,RESET,SYNC,SYNCACK,INVALID;=;OK
+-p dccp -m dccp ! --dccp-types close,CLOSEREQ;-p dccp -m dccp ! --dccp-types CLOSEREQ,CLOSE;OK
+-p dccp -m dccp --dccp-types FOO;;FAIL
+-p dccp -m dccp --dccp-types REQUEST,;-p dccp -m dccp --dccp-types REQUEST;OK
+-p dccp -m dccp --dccp-types "";;STRICT
+-p dccp -m dccp --dccp-option 1;=;OK
+-p dccp -m dccp ! --dccp-option 255;=;OK
+-p dccp -m dccp --dccp-option 0;;FAIL
+-p dccp -m dccp --dccp-option 256;;FAIL
+-p dccp -m dccp --sport 5 --dport 6 --dccp-types ACK --dccp-option 7;=;OK
+-p dccp -m dccp --sport 5 --sport 6;;FAIL
+-p dccp -m dccp --sport 65536;;STRICT
+-p dccp -m dccp --sport 5:4;=;OK
+-p dccp -m dccp --sport http;-p dccp -m dccp --sport 80;OK
+-p dccp -m dccp --sport nosuchservice;;FAIL
+-m dccp --sport 1;;FAIL
+-p tcp -m dccp --sport 1;;FAIL
+! -p dccp -m dccp --sport 1;;FAIL

@@ -1,0 +1,22 @@
+@both
+-m dscp --dscp 0;-m dscp --dscp 0x00;OK
+-m dscp --dscp 0x3f;=;OK
+-m dscp --dscp 63;-m dscp --dscp 0x3f;OK
+-m dscp ! --dscp 0x10;=;OK
+-m dscp --dscp 010;-m dscp --dscp 0x08;OK
+-m dscp --dscp 0x40;;FAIL
+-m dscp --dscp -1;;FAIL
+-m dscp --dscp foo;;FAIL
+-m dscp --dscp-class EF;-m dscp --dscp 0x2e;OK
+-m dscp --dscp-class ef;-m dscp --dscp 0x2e;OK
+-m dscp --dscp-class BE;-m dscp --dscp 0x00;OK
+-m dscp --dscp-class CS0;-m dscp --dscp 0x00;OK
+-m dscp --dscp-class cs7;-m dscp --dscp 0x38;OK
+-m dscp ! --dscp-class AF11;-m dscp ! --dscp 0x0a;OK
+-m dscp --dscp-class AF43;-m dscp --dscp 0x26;OK
+-m dscp --dscp-class AF44;;FAIL
+-m dscp --dscp-class FOO;;FAIL
+-m dscp --dscp-class EF --dscp 1;;FAIL
+-m dscp --dscp 1 --dscp 2;;FAIL
+-m dscp;;FAIL
+-m dscp --dscp;;FAIL

@@ -1,0 +1,27 @@
+@ipv6
+-m dst;=;OK
+-m dst --dst-len 0;=;OK
+-m dst --dst-len 65535;=;OK
+-m dst --dst-len 4294967295;=;OK
+-m dst --dst-len 4294967296;;FAIL
+-m dst ! --dst-len 8;=;OK
+-m dst --dst-len x;;FAIL
+-m dst --dst-opts 5:2;=;OK
+-m dst --dst-opts 149:92,12:12,123:12;=;OK
+-m dst --dst-opts 5;=;OK
+-m dst --dst-opts 5,1:3;=;OK
+-m dst --dst-len 42 --dst-opts 149:92,12:12,123:12;=;OK
+-m dst ! --dst-len 42 --dst-opts 149:92;=;OK
+-m dst ! --dst-opts 149:92;;FAIL
+-m dst --dst-opts 256;;STRICT
+-m dst --dst-opts 5:256;;STRICT
+-m dst --dst-opts x;;FAIL
+-m dst --dst-opts "";;FAIL
+-m dst --dst-opts 5:;;FAIL
+-m dst --dst-opts 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16;=;OK
+-m dst --dst-opts 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17;;FAIL
+-m dst --dst-len 8 --dst-len 9;;FAIL
+-m dst --dst-not-strict;;FAIL
+-p tcp -m dst --dst-len 8;=;OK
+@ipv4
+-m dst --dst-len 8;;FAIL

@@ -1,0 +1,24 @@
+@ipv6
+-m frag;=;OK
+-m frag --fragid 0;=;OK
+-m frag --fragid 1:42;=;OK
+-m frag ! --fragid 1:42;=;OK
+-m frag --fragid 0:4294967295;-m frag;OK
+-m frag ! --fragid 0:4294967295;;STRICT
+-m frag --fragid :9;-m frag --fragid 0:9;OK
+-m frag --fragid 9:;-m frag --fragid 9:4294967295;OK
+-m frag --fraglen 42;=;OK
+-m frag ! --fraglen 42;=;OK
+-m frag --fragres;=;OK
+-m frag --fragfirst;=;OK
+-m frag --fragmore;=;OK
+-m frag --fraglast;=;OK
+-m frag --fragfirst --fraglast;=;OK
+-m frag --fragmore --fraglast;;FAIL
+-m frag --fragfirst --fragmore --fragid 5 --fragres --fraglen 7;-m frag --fragid 5 --fraglen 7 --fragres --fragfirst --fragmore;OK
+-m frag --fragid 4294967296;;FAIL
+-m frag --fragid x;;FAIL
+-m frag --fragid 9:5;=;OK
+-m frag --fragid 1 --fragid 2;;FAIL
+@ipv4
+-m frag --fragid 1;;FAIL

@@ -1,0 +1,27 @@
+@ipv6
+-m hbh;=;OK
+-m hbh --hbh-len 0;=;OK
+-m hbh --hbh-len 65535;=;OK
+-m hbh --hbh-len 4294967295;=;OK
+-m hbh --hbh-len 4294967296;;FAIL
+-m hbh ! --hbh-len 8;=;OK
+-m hbh --hbh-len x;;FAIL
+-m hbh --hbh-opts 5:2;=;OK
+-m hbh --hbh-opts 149:92,12:12,123:12;=;OK
+-m hbh --hbh-opts 5;=;OK
+-m hbh --hbh-opts 5,1:3;=;OK
+-m hbh --hbh-len 42 --hbh-opts 149:92,12:12,123:12;=;OK
+-m hbh ! --hbh-len 42 --hbh-opts 149:92;=;OK
+-m hbh ! --hbh-opts 149:92;;FAIL
+-m hbh --hbh-opts 256;;STRICT
+-m hbh --hbh-opts 5:256;;STRICT
+-m hbh --hbh-opts x;;FAIL
+-m hbh --hbh-opts "";;FAIL
+-m hbh --hbh-opts 5:;;FAIL
+-m hbh --hbh-opts 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16;=;OK
+-m hbh --hbh-opts 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17;;FAIL
+-m hbh --hbh-len 8 --hbh-len 9;;FAIL
+-m hbh --hbh-not-strict;;FAIL
+-p tcp -m hbh --hbh-len 8;=;OK
+@ipv4
+-m hbh --hbh-len 8;;FAIL

@@ -1,0 +1,21 @@
+@ipv6
+-m hl --hl-eq 0;=;OK
+-m hl --hl-eq 255;=;OK
+-m hl --hl 5;-m hl --hl-eq 5;OK
+-m hl ! --hl-eq 64;=;OK
+-m hl ! --hl 64;-m hl ! --hl-eq 64;OK
+-m hl --hl-lt 5;=;OK
+-m hl --hl-gt 5;=;OK
+-m hl ! --hl-lt 5;;FAIL
+-m hl ! --hl-gt 5;;FAIL
+-m hl --hl-gt 255;=;OK
+-m hl --hl-eq 256;;FAIL
+-m hl --hl-eq -1;;FAIL
+-m hl --hl-eq x;;FAIL
+-m hl --hl-eq 1 --hl-lt 5;;FAIL
+-m hl --hl-lt 5 --hl-gt 2;;FAIL
+-m hl --hl-eq 1 --hl-eq 2;;FAIL
+-m hl --hl-eq 0x10;-m hl --hl-eq 16;OK
+-m hl;;FAIL
+@ipv4
+-m hl --hl-eq 5;;FAIL

@@ -1,0 +1,38 @@
+@ipv4
+-p icmp;=;OK
+-p icmp -m icmp;;FAIL
+-p icmp -m icmp --icmp-type any;=;OK
+-p icmp -m icmp ! --icmp-type any;=;OK
+-p icmp -m icmp --icmp-type 8;=;OK
+-p icmp -m icmp --icmp-type echo-request;-p icmp -m icmp --icmp-type 8;OK
+-p icmp -m icmp --icmp-type ping;-p icmp -m icmp --icmp-type 8;OK
+-p icmp -m icmp ! --icmp-type 3/4;=;OK
+-p icmp -m icmp --icmp-type fragmentation-needed;-p icmp -m icmp --icmp-type 3/4;OK
+-p icmp -m icmp --icmp-type destination-unreachable;-p icmp -m icmp --icmp-type 3;OK
+-p icmp -m icmp --icmp-type dest;-p icmp -m icmp --icmp-type 3;OK
+-p icmp -m icmp --icmp-type echo;;FAIL
+-p icmp -m icmp --icmp-type Echo-Reply;-p icmp -m icmp --icmp-type 0;OK
+-p icmp -m icmp --icmp-type host;;FAIL
+-p icmp -m icmp --icmp-type TOS-host-redirect;-p icmp -m icmp --icmp-type 5/3;OK
+-p icmp -m icmp --icmp-type time-exceeded;-p icmp -m icmp --icmp-type 11;OK
+-p icmp -m icmp --icmp-type ttl;;FAIL
+-p icmp -m icmp --icmp-type 255;-p icmp -m icmp --icmp-type any;OK
+-p icmp -m icmp --icmp-type 255/255;-p icmp -m icmp --icmp-type any;OK
+-p icmp -m icmp --icmp-type 254/255;=;OK
+-p icmp -m icmp --icmp-type 0/0;=;OK
+-p icmp -m icmp --icmp-type 256;;FAIL
+-p icmp -m icmp --icmp-type 3/256;;FAIL
+-p icmp -m icmp --icmp-type 3/;;FAIL
+-p icmp -m icmp --icmp-type /3;;FAIL
+-p icmp -m icmp --icmp-type foo;;FAIL
+-p icmp -m icmp --icmp-type -1;;FAIL
+-p icmp -m icmp --icmp-type "";;FAIL
+-p icmp -m icmp --icmp-type 8 --icmp-type 0;;FAIL
+-p icmp --icmp-type 8;-p icmp -m icmp --icmp-type 8;OK
+-p 1 --icmp-type 8;-p icmp -m icmp --icmp-type 8;OK
+-m icmp --icmp-type 8;;FAIL
+! -p icmp -m icmp --icmp-type 8;;FAIL
+-p tcp -m icmp --icmp-type 8;;FAIL
+-p icmp -m icmp --icmp-type 0x8;-p icmp -m icmp --icmp-type 8;OK
+-p icmp -m icmp --icmp-type 8:9;;FAIL
+-p icmp -m icmp --icmp-type;;FAIL

@@ -1,0 +1,32 @@
+@ipv6
+-p ipv6-icmp;=;OK
+-p icmpv6;-p ipv6-icmp;OK
+-p ipv6-icmp -m icmp6;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type 2;=;OK
+-p ipv6-icmp -m icmpv6 --icmpv6-type 2;-p ipv6-icmp -m icmp6 --icmpv6-type 2;OK
+-p icmpv6 -m icmp6 --icmpv6-type echo-request;-p ipv6-icmp -m icmp6 --icmpv6-type 128;OK
+-p icmpv6 --icmpv6-type echo-request;-p ipv6-icmp -m icmp6 --icmpv6-type 128;OK
+-p ipv6-icmp -m icmp6 ! --icmpv6-type packet-too-big;-p ipv6-icmp -m icmp6 ! --icmpv6-type 2;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type neighbour-solicitation;-p ipv6-icmp -m icmp6 --icmpv6-type 135;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type neighbor-advertisement;-p ipv6-icmp -m icmp6 --icmpv6-type 136;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type port-unreachable;-p ipv6-icmp -m icmp6 --icmpv6-type 1/4;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type 1/4;=;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type neigh;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type router;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type router-s;-p ipv6-icmp -m icmp6 --icmpv6-type 133;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type no-route;-p ipv6-icmp -m icmp6 --icmpv6-type 1/0;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type any;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type 255;=;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type 256;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type 1/256;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type foo;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type 2 --icmpv6-type 3;;FAIL
+-m icmp6 --icmpv6-type 2;;FAIL
+! -p ipv6-icmp -m icmp6 --icmpv6-type 2;;FAIL
+-p icmp -m icmp6 --icmpv6-type 2;;FAIL
+-p ipv6-icmp -m icmp --icmp-type 2;;FAIL
+-p 58 --icmpv6-type 129/0;-p ipv6-icmp -m icmp6 --icmpv6-type 129/0;OK
+-p ipv6-icmp -m icmp6 --icmpv6-type mld-listener-query;;FAIL
+-p ipv6-icmp -m icmp6 --icmpv6-type 130;=;OK
+@ipv4
+-p icmp -m icmp6 --icmpv6-type 2;;FAIL

@@ -1,0 +1,25 @@
+@ipv4
+-m iprange --src-range 1.1.1.1-1.1.1.10;=;OK
+-m iprange ! --dst-range 1.1.1.1-1.1.1.10;=;OK
+-m iprange --src-range 1.1.1.1-1.1.1.10 ! --dst-range 10.0.0.0-10.255.255.255;=;OK
+-m iprange --dst-range 10.0.0.1-10.0.0.2 --src-range 1.1.1.1-1.1.1.10;-m iprange --src-range 1.1.1.1-1.1.1.10 --dst-range 10.0.0.1-10.0.0.2;OK
+-m iprange --src-range 1.1.1.1;-m iprange --src-range 1.1.1.1-1.1.1.1;OK
+-m iprange --src-range 1.1.1.1-1.1.1.1;=;OK
+-m iprange --src-range 1.1.1.10-1.1.1.1;=;OK
+-m iprange --src-range 1.1.1.1-;;FAIL
+-m iprange --src-range -1.1.1.1;;FAIL
+-m iprange --src-range 1.1.1-1.1.1.1;-m iprange --src-range 1.1.1.0-1.1.1.1;OK
+-m iprange --src-range 1.1.1.0/24;;FAIL
+-m iprange --src-range ::1-::5;;FAIL
+-m iprange --src-range 1.1.1.1-1.1.1.2-1.1.1.3;;FAIL
+-m iprange --src-range 1.1.1.1-1.1.1.2 --src-range 1.1.1.1-1.1.1.5;;FAIL
+-m iprange;;FAIL
+-m iprange --src-range;;FAIL
+@ipv6
+-m iprange --src-range ::1-::1;=;OK
+-m iprange --src-range 2001:db8::1-2001:db8::ffff;=;OK
+-m iprange ! --src-range 2001:db8::-2001:db8:ffff::;=;OK
+-m iprange --dst-range ::5-::1;=;OK
+-m iprange --dst-range 1.1.1.1-1.1.1.5;;FAIL
+-m iprange --dst-range ::5;-m iprange --dst-range ::5-::5;OK
+-m iprange --dst-range fd00::1-FD00::ABCD;-m iprange --dst-range fd00::1-fd00::abcd;OK

@@ -1,0 +1,21 @@
+@ipv6
+-m ipv6header --header hop-by-hop;=;OK
+-m ipv6header --header hop-by-hop --soft;=;OK
+-m ipv6header ! --header hop,dst,route,frag,auth,esp,none,prot;-m ipv6header ! --header hop-by-hop,ipv6-opts,ipv6-route,ipv6-frag,ah,esp,ipv6-nonxt,protocol;OK
+-m ipv6header --header prot,none,frag;-m ipv6header --header ipv6-frag,ipv6-nonxt,protocol;OK
+-m ipv6header --header 0,60,43,44,51,50,59,255;-m ipv6header --header hop-by-hop,ipv6-opts,ipv6-route,ipv6-frag,ah,esp,ipv6-nonxt,protocol;OK
+-m ipv6header --header ipv6-opts,ipv6-route,ipv6-frag,ah,esp,ipv6-nonxt,protocol;=;OK
+-m ipv6header ! --header frag --soft;-m ipv6header ! --header ipv6-frag --soft;OK
+-m ipv6header --soft;;FAIL
+-m ipv6header;;FAIL
+-m ipv6header --header foo;;FAIL
+-m ipv6header --header "";;FAIL
+-m ipv6header --header frag,;-m ipv6header --header ipv6-frag;OK
+-m ipv6header --header 256;;FAIL
+-m ipv6header --header 6;;FAIL
+-m ipv6header --header tcp;;FAIL
+-m ipv6header --header HOP;;FAIL
+-m ipv6header --header frag --header esp;;FAIL
+-m ipv6header --header frag ! --soft;;FAIL
+@ipv4
+-m ipv6header --header frag;;FAIL

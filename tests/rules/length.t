@@ -1,0 +1,22 @@
+@both
+-m length --length 0;=;OK
+-m length --length 1;=;OK
+-m length --length 65535;=;OK
+-m length --length 65536;;FAIL
+-m length --length 0:65535;=;OK
+-m length --length :100;-m length --length 0:100;OK
+-m length --length 100:;-m length --length 100:65535;OK
+-m length ! --length 100:200;=;OK
+-m length --length 5:5;-m length --length 5;OK
+-m length --length :;-m length --length 0:65535;OK
+-m length --length 0x10:020;-m length --length 16;OK
+-m length --length 200:100;=;OK
+-m length --length -1;;FAIL
+-m length --length x;;FAIL
+-m length --length "";;STRICT
+-m length --length 1:x;;FAIL
+-m length --length 1:2:3;;FAIL
+-m length --length 1 --length 2;;FAIL
+-m length --length 1 -m length --length 2;=;OK
+-m length;;FAIL
+-m length --length;;FAIL

@@ -1,0 +1,22 @@
+@both
+-m mark --mark 0;-m mark --mark 0x0;OK
+-m mark --mark 0x10;=;OK
+-m mark --mark 16;-m mark --mark 0x10;OK
+-m mark --mark 020;-m mark --mark 0x10;OK
+-m mark ! --mark 0x10/0xff;=;OK
+-m mark --mark 0x1ff/0xff;=;OK
+-m mark --mark 1/0xffffffff;-m mark --mark 0x1;OK
+-m mark --mark 4294967295;-m mark --mark 0xffffffff;OK
+-m mark --mark 0/0;-m mark --mark 0x0/0x0;OK
+-m mark --mark 4294967296;;FAIL
+-m mark --mark -1;;FAIL
+-m mark --mark 1/4294967296;;FAIL
+-m mark --mark 1/;;FAIL
+-m mark --mark /1;;FAIL
+-m mark --mark 1/2/3;;FAIL
+-m mark --mark foo;;FAIL
+-m mark --mark "";;FAIL
+-m mark --mark 1 --mark 2;;FAIL
+-m mark --mark 1 -m mark ! --mark 2;-m mark --mark 0x1 -m mark ! --mark 0x2;OK
+-m mark;;FAIL
+-m mark --mark;;FAIL

@@ -1,0 +1,37 @@
+@both
+-p sctp;=;OK
+-p sctp -m sctp;=;OK
+-p sctp -m sctp --sport 1;=;OK
+-p sctp -m sctp ! --sport 1 --dport 2:30;=;OK
+-p sctp --source-port 5 --destination-port 9:;-p sctp -m sctp --sport 5 --dport 9:65535;OK
+-p sctp -m sctp --sport 0:65535;=;OK
+-p sctp -m sctp ! --sport 0:65535;=;OK
+-p sctp -m sctp --sport :1023;-p sctp -m sctp --sport 0:1023;OK
+-p sctp -m sctp --chunk-types all INIT;=;OK
+-p sctp -m sctp --chunk-types any init,DATA;-p sctp -m sctp --chunk-types any DATA,INIT;OK
+-p sctp -m sctp --chunk-types only DATA,SACK,HEARTBEAT;=;OK
+-p sctp -m sctp ! --chunk-types any ABORT;=;OK
+-p sctp -m sctp --chunk-types any DATA:Be;=;OK
+-p sctp -m sctp --chunk-types any DATA:IUBE;=;OK
+-p sctp -m sctp --chunk-types any DATA:iube,ABORT:T;=;OK
+-p sctp -m sctp --chunk-types only SHUTDOWN_COMPLETE:t,INIT;-p sctp -m sctp --chunk-types only INIT,SHUTDOWN_COMPLETE:t;OK
+-p sctp -m sctp --chunk-types any INIT:x;;FAIL
+-p sctp -m sctp --chunk-types any DATA:x;;FAIL
+-p sctp -m sctp --chunk-types any ALL;=;OK
+-p sctp -m sctp --chunk-types all all;-p sctp -m sctp --chunk-types all ALL;OK
+-p sctp -m sctp --chunk-types any NONE;=;OK
+-p sctp -m sctp --chunk-types all NONE;=;OK
+-p sctp -m sctp --chunk-types any FOO;;FAIL
+-p sctp -m sctp --chunk-types any 5;;FAIL
+-p sctp -m sctp --chunk-types some DATA;;FAIL
+-p sctp -m sctp --chunk-types any;;FAIL
+-p sctp -m sctp --chunk-types any DATA,INIT,INIT_ACK,SACK,HEARTBEAT,HEARTBEAT_ACK,ABORT,SHUTDOWN,SHUTDOWN_ACK,ERROR,COOKIE_ECHO,COOKIE_ACK,ECN_ECNE,ECN_CWR,SHUTDOWN_COMPLETE,I_DATA,RE_CONFIG,PAD,ASCONF,ASCONF_ACK,FORWARD_TSN,I_FORWARD_TSN;-p sctp -m sctp --chunk-types any DATA,INIT,INIT_ACK,SACK,HEARTBEAT,HEARTBEAT_ACK,ABORT,SHUTDOWN,SHUTDOWN_ACK,ERROR,COOKIE_ECHO,COOKIE_ACK,ECN_ECNE,ECN_CWR,SHUTDOWN_COMPLETE,I_DATA,ASCONF_ACK,RE_CONFIG,PAD,FORWARD_TSN,ASCONF,I_FORWARD_TSN;OK
+-p sctp -m sctp --chunk-types any DATA:B,DATA:e;-p sctp -m sctp --chunk-types any DATA:Be;OK
+-p sctp -m sctp --chunk-types any INIT --chunk-types any DATA;;FAIL
+-p sctp -m sctp --sport 1 --sport 2;;FAIL
+-p sctp -m sctp --sport 65536;;FAIL
+-p sctp -m sctp --sport 5:4;;FAIL
+-p sctp -m sctp --dport http;;FAIL
+-m sctp --sport 1;;FAIL
+-p tcp -m sctp --sport 1;;FAIL
+! -p sctp -m sctp --sport 1;;FAIL

@@ -1,0 +1,31 @@
+@ipv6
+-m srh;=;OK
+-m srh --srh-next-hdr 17;=;OK
+-m srh ! --srh-next-hdr 17;=;OK
+-m srh --srh-next-hdr tcp;;FAIL
+-m srh --srh-hdr-len-eq 8;=;OK
+-m srh --srh-hdr-len-gt 8;=;OK
+-m srh --srh-hdr-len-lt 8;=;OK
+-m srh ! --srh-hdr-len-eq 8;=;OK
+-m srh ! --srh-hdr-len-gt 8;=;OK
+-m srh --srh-hdr-len-gt 8 --srh-hdr-len-lt 20;-m srh --srh-hdr-len-gt 20 --srh-hdr-len-lt 20;OK
+-m srh --srh-segs-left-eq 1;=;OK
+-m srh --srh-segs-left-gt 1;=;OK
+-m srh ! --srh-segs-left-lt 1;=;OK
+-m srh --srh-last-entry-eq 4;=;OK
+-m srh --srh-last-entry-gt 4 --srh-tag 5;=;OK
+-m srh --srh-tag 0;=;OK
+-m srh ! --srh-tag 65535;=;OK
+-m srh --srh-tag 65536;;FAIL
+-m srh --srh-psid a::/64;=;OK
+-m srh ! --srh-psid a::5/64 --srh-nsid b::/128 --srh-lsid c::1;-m srh ! --srh-psid a::5/64 --srh-nsid b::/128 --srh-lsid c::1/128;OK
+-m srh --srh-nsid ::1;-m srh --srh-nsid ::1/128;OK
+-m srh --srh-lsid c::/0;=;OK
+-m srh --srh-next-hdr 17 --srh-segs-left-eq 1 --srh-last-entry-eq 4 --srh-tag 0;=;OK
+-m srh --srh-next-hdr 256;;FAIL
+-m srh --srh-hdr-len-eq 256;;FAIL
+-m srh --srh-tag x;;FAIL
+-m srh --srh-psid 1.2.3.4;;FAIL
+-m srh --srh-tag 1 --srh-tag 2;;FAIL
+@ipv4
+-m srh --srh-tag 1;;FAIL

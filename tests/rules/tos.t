@@ -1,0 +1,23 @@
+@both
+-m tos --tos 0;-m tos --tos 0x00/0xff;OK
+-m tos --tos 0x10;-m tos --tos 0x10/0xff;OK
+-m tos --tos 0xff;-m tos --tos 0xff/0xff;OK
+-m tos --tos 0x10/0x3f;=;OK
+-m tos --tos 0x1f/0x10;=;OK
+-m tos --tos 16/255;-m tos --tos 0x10/0xff;OK
+-m tos ! --tos 0x10;-m tos ! --tos 0x10/0xff;OK
+-m tos ! --tos 0x10/0xfe;=;OK
+-m tos --tos Minimize-Delay;-m tos --tos 0x10/0x3f;OK
+-m tos --tos maximize-throughput;-m tos --tos 0x08/0x3f;OK
+-m tos --tos Maximize-Reliability;-m tos --tos 0x04/0x3f;OK
+-m tos ! --tos Minimize-Cost;-m tos ! --tos 0x02/0x3f;OK
+-m tos --tos Normal-Service;-m tos --tos 0x00/0x3f;OK
+-m tos --tos Min;;FAIL
+-m tos --tos 0x100;;FAIL
+-m tos --tos 0x10/0x100;;FAIL
+-m tos --tos foo;;FAIL
+-m tos --tos -1;;FAIL
+-m tos --tos 1/;;FAIL
+-m tos --tos 1 --tos 2;;FAIL
+-m tos --tos "";;FAIL
+-m tos;;FAIL

@@ -1,0 +1,21 @@
+@ipv4
+-m ttl --ttl-eq 0;=;OK
+-m ttl --ttl-eq 255;=;OK
+-m ttl --ttl 5;-m ttl --ttl-eq 5;OK
+-m ttl ! --ttl-eq 64;=;OK
+-m ttl ! --ttl 64;-m ttl ! --ttl-eq 64;OK
+-m ttl --ttl-lt 5;=;OK
+-m ttl --ttl-gt 5;=;OK
+-m ttl ! --ttl-lt 5;;FAIL
+-m ttl ! --ttl-gt 5;;FAIL
+-m ttl --ttl-gt 255;=;OK
+-m ttl --ttl-eq 256;;FAIL
+-m ttl --ttl-eq -1;;FAIL
+-m ttl --ttl-eq x;;FAIL
+-m ttl --ttl-eq 1 --ttl-lt 5;;FAIL
+-m ttl --ttl-lt 5 --ttl-gt 2;;FAIL
+-m ttl --ttl-eq 1 --ttl-eq 2;;FAIL
+-m ttl --ttl-eq 0x10;-m ttl --ttl-eq 16;OK
+-m ttl;;FAIL
+@ipv6
+-m ttl --ttl-eq 5;;FAIL
