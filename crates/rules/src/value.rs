@@ -545,7 +545,9 @@ pub fn choices(
 
 /// As [`choices`] in any case, but empty parts of the list are skipped, as Linux's tool does in
 /// some lists; one part there must be.
-pub fn choices_and_gaps(names: &[(&'static str, u32)]) -> impl Fn(&Word) -> Result<u32, Diagnostic> {
+pub fn choices_and_gaps(
+    names: &[(&'static str, u32)],
+) -> impl Fn(&Word) -> Result<u32, Diagnostic> {
     move |word| {
         let filled = parts(&word.text).collect::<Vec<_>>().join(",");
         choices(names, true)(&Word { text: filled, ..word.clone() })

@@ -7,8 +7,8 @@ mod common;
 
 use common::{Row, rows};
 use kinwall_rules::load::{Defines, Source, load};
-use kinwall_rules::{matches, print, targets};
 use kinwall_rules::ruleset::Rule;
+use kinwall_rules::{matches, print, targets};
 
 /// The rules of the row's table with their printed lines, or the mistakes.
 fn canonical(row: &Row, file: &str) -> Result<Vec<(String, Rule)>, String> {

@@ -63,9 +63,9 @@ impl Addrtype {
             let bits = choices(NAMES, true)(word)?;
             let types = AddressTypes::from_bits_truncate(bits as u16);
             match family == Family::Ipv6 && types.intersects(ONLY_IPV4) {
-                true => Err(word.mistake("IPv6 does not have all of these types").help(
-                    "UNSPEC, UNICAST, LOCAL, ANYCAST, MULTICAST and UNREACHABLE",
-                )),
+                true => Err(word
+                    .mistake("IPv6 does not have all of these types")
+                    .help("UNSPEC, UNICAST, LOCAL, ANYCAST, MULTICAST and UNREACHABLE")),
                 false => Ok(types),
             }
         };
