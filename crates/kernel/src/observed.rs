@@ -156,7 +156,11 @@ impl Observed {
                 );)*
             };
         }
-        compare!(verdict, out, ct_state, helper);
+        // A match that drops the packet itself reads, in the trace, as the rule's own REJECT.
+        let hot = matches!(self.verdict, Verdict::Reject(_)) && ours.verdict == Verdict::Drop;
+        let same = self.verdict == ours.verdict || hot && self.decided_by == ours.decided_by;
+        field("verdict", same, shown(&self.verdict), shown(&ours.verdict));
+        compare!(out, ct_state, helper);
         // A packet that lost its connection to another at the confirmation has none any more.
         let lost = self.verdict == Verdict::Drop && self.decided_by.is_none();
         let same = self.direction == ours.direction || lost && ours.direction.is_none();
