@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The work failed: exit status 1.
     Failed(String),
+    /// The answer is not good, and was given: this exit status.
+    Found(u8),
     /// Everything was said already (diagnostics, damage): exit status 1.
     Reported,
     /// Whoever reads our output has gone away: not our failure.
@@ -28,7 +30,7 @@ impl Failure {
     pub(crate) fn print(&self) {
         match self {
             Failure::Usage(text) | Failure::Failed(text) => say::error(text),
-            Failure::Reported | Failure::ClosedPipe => {}
+            Failure::Found(_) | Failure::Reported | Failure::ClosedPipe => {}
         }
     }
 
@@ -36,6 +38,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Usage(_) => ExitCode::from(2),
+            Failure::Found(status) => ExitCode::from(*status),
             _ => ExitCode::FAILURE,
         }
     }

@@ -33,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Audit(command::audit::AuditArgs),
     Replay(command::replay::ReplayArgs),
     Explain(command::explain::ExplainArgs),
     Rules(command::rules::RulesArgs),
@@ -42,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Audit(args) => command::audit::run(args),
         Command::Replay(args) => command::replay::run(args),
         Command::Explain(args) => command::explain::run(args),
         Command::Rules(args) => command::rules::run(args),

@@ -37,6 +37,17 @@ pub enum SettingError {
     OnlyAtStart(String),
 }
 
+impl SettingError {
+    /// Whether the setting exists, and this Linux version does not have it.
+    pub fn is_of_another_kernel(&self) -> bool {
+        matches!(
+            self,
+            SettingError::Sysctl(SysctlError::NotInVersion { .. })
+                | SettingError::Helper(HelperError::NotInKernel { .. })
+        )
+    }
+}
+
 impl Settings {
     /// The defaults of a Linux version.
     pub fn new(kernel: KernelVersion, profile: Profile) -> Settings {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod audit;
 pub(crate) mod explain;
 pub(crate) mod helpers;
 pub(crate) mod replay;
