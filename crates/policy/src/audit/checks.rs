@@ -73,9 +73,9 @@ pub static CHECKS: &[Check] = &[
         name: "accept-before-ct",
         severity: Severity::Error,
         title: "a raw rule before the CT rule takes the helper away",
-        why: "ACCEPT ends the walk through the raw table, and the first CT or NOTRACK rule decides. \
-              Packets it matches never come to the CT rule behind it, so the helper is not \
-              assigned and its protocol breaks without a message.",
+        why: "ACCEPT ends the walk through the raw table, and the first CT or NOTRACK rule \
+              decides. Packets it matches never come to the CT rule behind it, so the helper is \
+              not assigned and its protocol breaks without a message.",
         exploit: "None by itself; the usual repair, accepting high ports from everywhere, is the \
                   hole.",
         run: accept_before_ct::run,
@@ -168,8 +168,8 @@ pub static CHECKS: &[Check] = &[
         name: "helper-on-tls",
         severity: Severity::Error,
         title: "a helper is assigned to an encrypted port",
-        why: "The helper sees ciphertext and announces nothing. The data flows do not pass, or pass \
-              by a rule that is too wide.",
+        why: "The helper sees ciphertext and announces nothing. The data flows do not pass, or \
+              pass by a rule that is too wide.",
         exploit: "None by itself; the wide rule that makes up for it is the hole.",
         run: helper_on_tls::run,
     },
