@@ -144,6 +144,16 @@ impl<H> Conntrack<H> {
         slot.is_some()
     }
 
+    /// Takes back the expectation that a packet with `tuple` in `zone` would fulfil, whoever
+    /// announced it; false when there is none.
+    pub fn remove_expectation_of(&mut self, tuple: &Tuple, zone: Zone, now: Time) -> bool {
+        let slot = self.expectations.find(self.stores.hasher(), tuple, zone.id, now);
+        if let Some(slot) = slot {
+            self.end_expectation(slot, ExpectationEnd::Removed, true);
+        }
+        slot.is_some()
+    }
+
     /// Takes back a master's expectations of the classes that `of_class` holds for.
     pub fn remove_expectations(&mut self, master: ConnId, of_class: impl Fn(u8) -> bool) {
         if let Some(slot) = self.resolve(master) {

@@ -1,11 +1,12 @@
 //! The GRE keymap: which call id the sender of a PPTP data packet uses.
 //!
 //! A GRE version 1 packet carries only its receiver's call id. What the other end's is, the
-//! control connection told its helper, who leaves it here: at most one entry a direction and
-//! control connection.
+//! control connection told its helper, who leaves it here. Linux keeps at most one entry a
+//! direction and control connection, and forgets both with any data connection of that control
+//! connection; where every call counts, each has its own, and ends alone.
 
 use crate::ConnId;
-use kinwall_terms::{Direction, Tuple};
+use kinwall_terms::{Direction, KeymapRule, Tuple};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -17,8 +18,15 @@ type Place = (IpAddr, IpAddr, u16, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Keymap {
     keys: BTreeMap<Place, u16>,
-    places: BTreeMap<(ConnId, Direction), Place>,
+    masters: BTreeMap<ConnId, Calls>,
     added: u64,
+}
+
+/// The entries of one master; the few that a helper adds.
+#[derive(Debug)]
+struct Calls {
+    rule: KeymapRule,
+    places: Vec<(Direction, Place)>,
 }
 
 /// The master already has another entry for that direction.
@@ -28,21 +36,29 @@ pub struct KeymapTaken;
 
 impl Keymap {
     /// Adds `tuple`, whose ports are the call ids of source and destination. Adding the same
-    /// again changes nothing.
+    /// again changes nothing. (Linux does not compare the source's call id.)
     pub(crate) fn add(
         &mut self,
         master: ConnId,
+        rule: KeymapRule,
         direction: Direction,
         tuple: &Tuple,
     ) -> Result<(), KeymapTaken> {
-        if let Some(&(src, dst, dport, _)) = self.places.get(&(master, direction)) {
-            let same = (src, dst, dport) == (tuple.src, tuple.dst, tuple.dport);
-            return if same { Ok(()) } else { Err(KeymapTaken) };
+        let calls = self.masters.entry(master).or_insert(Calls { rule, places: Vec::new() });
+        let is_same = |&(src, dst, dport, _): &Place| {
+            (src, dst, dport) == (tuple.src, tuple.dst, tuple.dport)
+        };
+        let mut there = calls.places.iter().filter(|(d, _)| *d == direction);
+        if there.clone().any(|(_, place)| is_same(place)) {
+            return Ok(());
+        }
+        if rule == KeymapRule::OneCall && there.next().is_some() {
+            return Err(KeymapTaken);
         }
         self.added += 1;
         let place = (tuple.src, tuple.dst, tuple.dport, self.added);
         self.keys.insert(place, tuple.sport);
-        self.places.insert((master, direction), place);
+        calls.places.push((direction, place));
         Ok(())
     }
 
@@ -54,13 +70,41 @@ impl Keymap {
 
     /// Removes what belongs to `master`.
     pub(crate) fn remove(&mut self, master: ConnId) {
-        if self.places.is_empty() {
+        if self.masters.is_empty() {
             return;
         }
-        for direction in Direction::ALL {
-            if let Some(place) = self.places.remove(&(master, direction)) {
-                self.keys.remove(&place);
+        for (_, place) in self.masters.remove(&master).into_iter().flat_map(|calls| calls.places) {
+            self.keys.remove(&place);
+        }
+    }
+
+    /// Removes what `master` has for the packets of `tuple`.
+    pub(crate) fn remove_call(&mut self, master: ConnId, tuple: &Tuple) {
+        let Some(calls) = self.masters.get_mut(&master) else { return };
+        let keys = &mut self.keys;
+        calls.places.retain(|(_, place)| {
+            let &(src, dst, dport, _) = place;
+            let sport = keys.get(place).copied();
+            let is_it =
+                (src, dst, sport, dport) == (tuple.src, tuple.dst, Some(tuple.sport), tuple.dport);
+            if is_it {
+                keys.remove(place);
             }
+            !is_it
+        });
+        if calls.places.is_empty() {
+            self.masters.remove(&master);
+        }
+    }
+
+    /// A data connection of `master`, with these tuples, has ended.
+    pub(crate) fn child_ended(&mut self, master: ConnId, tuples: &[Tuple; 2]) {
+        match self.masters.get(&master).map(|calls| calls.rule) {
+            Some(KeymapRule::OneCall) => self.remove(master),
+            Some(KeymapRule::EveryCall) => {
+                tuples.iter().for_each(|tuple| self.remove_call(master, tuple));
+            }
+            None => {}
         }
     }
 
@@ -72,24 +116,59 @@ impl Keymap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use KeymapRule::{EveryCall, OneCall};
     use kinwall_terms::L4Proto;
+
+    const SRC: [u8; 4] = [10, 0, 0, 1];
+    const DST: [u8; 4] = [10, 0, 0, 2];
+
+    fn call(sport: u16, dport: u16) -> Tuple {
+        Tuple { src: SRC.into(), dst: DST.into(), sport, dport, proto: L4Proto::GRE }
+    }
+
+    fn key(keymap: &Keymap, dport: u16) -> u16 {
+        keymap.source_key(SRC.into(), DST.into(), dport)
+    }
 
     #[test]
     fn one_entry_a_direction() {
-        let [src, dst] = [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])];
-        let call = |sport, dport| Tuple { src, dst, sport, dport, proto: L4Proto::GRE };
         let [one, two] = [ConnId::new(1, 1), ConnId::new(2, 2)];
         let mut keymap = Keymap::default();
-        assert_eq!(keymap.source_key(src, dst, 9), 0);
-        assert_eq!(keymap.add(one, Direction::Original, &call(5, 9)), Ok(()));
-        assert_eq!(keymap.add(one, Direction::Original, &call(5, 9)), Ok(()));
-        assert_eq!(keymap.add(one, Direction::Original, &call(5, 8)), Err(KeymapTaken));
-        assert_eq!(keymap.add(two, Direction::Original, &call(6, 9)), Ok(()));
-        assert_eq!(keymap.source_key(src, dst, 9), 5, "the oldest");
-        assert_eq!(keymap.source_key(dst, src, 9), 0);
+        let mut add =
+            |master, tuple: Tuple| keymap.add(master, OneCall, Direction::Original, &tuple);
+        assert_eq!(add(one, call(5, 9)), Ok(()));
+        assert_eq!(add(one, call(5, 9)), Ok(()));
+        assert_eq!(add(one, call(5, 8)), Err(KeymapTaken));
+        // The same for Linux, which looks at the destination's call id only.
+        assert_eq!(add(one, call(4, 9)), Ok(()));
+        assert_eq!(add(two, call(6, 9)), Ok(()));
+        assert_eq!(key(&keymap, 9), 5, "the oldest");
+        assert_eq!(keymap.source_key(DST.into(), SRC.into(), 9), 0);
         keymap.remove(one);
-        assert_eq!(keymap.source_key(src, dst, 9), 6);
-        keymap.remove(two);
-        assert_eq!((keymap.source_key(src, dst, 9), keymap.len()), (0, 0));
+        assert_eq!(key(&keymap, 9), 6);
+        keymap.child_ended(two, &[call(77, 78), call(78, 77)]);
+        assert_eq!((key(&keymap, 9), keymap.len(), keymap.masters.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn every_call_has_its_own() {
+        let one = ConnId::new(1, 1);
+        let mut keymap = Keymap::default();
+        for (pns, pac) in [(1, 11), (2, 12)] {
+            for direction in Direction::ALL {
+                let tuple = match direction {
+                    Direction::Original => call(pns, pac),
+                    Direction::Reply => call(pns, pac).invert().expect("GRE inverts"),
+                };
+                assert_eq!(keymap.add(one, EveryCall, direction, &tuple), Ok(()));
+            }
+        }
+        assert_eq!((key(&keymap, 11), key(&keymap, 12), keymap.len()), (1, 2, 4));
+        keymap.remove_call(one, &call(2, 11));
+        assert_eq!(keymap.len(), 4, "of no call");
+        keymap.child_ended(one, &[call(1, 11), call(1, 11).invert().expect("GRE inverts")]);
+        assert_eq!((key(&keymap, 11), key(&keymap, 12), keymap.len()), (0, 2, 2));
+        keymap.remove(one);
+        assert_eq!((keymap.len(), keymap.masters.len()), (0, 0));
     }
 }

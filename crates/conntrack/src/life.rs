@@ -5,7 +5,7 @@ use crate::proto::ProtoState;
 use crate::store::Slot;
 use crate::table::CONNECTIONS_MAX;
 use crate::{ConnId, ConnectionEnd, Conntrack, Event, ExpectationEnd};
-use kinwall_terms::{Direction, Family, Reason, Status, Time};
+use kinwall_terms::{Direction, EndsToo, Family, Reason, Status, Time, Tuple, Zone};
 
 /// How many buckets a full table searches for a connection to drop.
 const EARLY_DROP_BUCKETS: usize = 8;
@@ -70,22 +70,6 @@ impl<H> Conntrack<H> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Removes the children of a connection, as PPTP does when a call is cleared.
-    pub fn kill_children(&mut self, master: ConnId) {
-        if let Some(slot) = self.resolve(master) {
-            for child in self.part_children(slot) {
-                self.end(child, ConnectionEnd::MasterEnded);
-            }
-        }
-    }
-
-    /// From now on, the connection's children end when it ends.
-    pub fn tie_children(&mut self, master: ConnId) {
-        if let Some(slot) = self.resolve(master) {
-            self.extra_or_new(slot).ties_children = true;
-        }
-    }
-
     /// Ends what has expired; what a packet under way may ask about stays until the next one.
     /// Returns what is left of the budget.
     pub(crate) fn collect(&mut self, now: Time, budget: usize) -> usize {
@@ -136,7 +120,33 @@ impl<H> Conntrack<H> {
             self.events.push(Event::ConnectionDestroyed(view, end));
         }
         self.dying.push(slot);
-        self.let_go(slot)
+        let too = if was_confirmed { self.ends_too(slot) } else { EndsToo::Nothing };
+        let children = self.let_go(slot);
+        match too {
+            EndsToo::Nothing => Vec::new(),
+            EndsToo::Children => children,
+            EndsToo::Holders(tuples) => {
+                let zone = self.zone(slot);
+                tuples.iter().filter_map(|tuple| self.holder_to_end(tuple, zone)).collect()
+            }
+        }
+    }
+
+    /// What its helper wants to end with a connection.
+    fn ends_too(&self, slot: Slot) -> EndsToo {
+        let scratch = self.extra(slot).and_then(|extra| extra.scratch.as_deref());
+        let tuples = || Direction::ALL.map(|direction| self.stores.tuple(slot, direction));
+        scratch.map_or(EndsToo::Nothing, |scratch| (self.ends_too)(scratch, &tuples()))
+    }
+
+    /// The connection that has `tuple`. Where there is none, the expectation of it ends here.
+    fn holder_to_end(&mut self, tuple: &Tuple, zone: Zone) -> Option<Slot> {
+        let found = self.find_tuple(tuple, zone).map(|(slot, _)| slot);
+        if found.is_none() {
+            // An expired one may go as well.
+            self.remove_expectation_of(tuple, zone, Time(0));
+        }
+        found
     }
 
     /// Makes room for one more connection, whose original tuple hashes to `hash`.
@@ -249,9 +259,7 @@ impl<H> Conntrack<H> {
         if self.stores.body(slot).is_dying() {
             return;
         }
-        for child in self.let_go(slot) {
-            self.end(child, ConnectionEnd::MasterEnded);
-        }
+        self.let_go(slot);
         self.free(slot);
     }
 
@@ -262,7 +270,7 @@ impl<H> Conntrack<H> {
         self.stores.free(slot);
     }
 
-    /// Undoes what binds a connection to others. Returns the children that must end too.
+    /// Undoes what binds a connection to others. Returns the children it had.
     fn let_go(&mut self, slot: Slot) -> Vec<Slot> {
         if self.stores.body(slot).extra == 0 {
             return Vec::new();
@@ -272,11 +280,10 @@ impl<H> Conntrack<H> {
         let is_gre = matches!(self.stores.body(slot).state, ProtoState::Gre(_));
         let master = self.extra(slot).and_then(|extra| extra.master);
         if let (true, Some(master)) = (is_gre, master) {
-            self.keymap.remove(master.id);
+            let tuples = Direction::ALL.map(|direction| self.stores.tuple(slot, direction));
+            self.keymap.child_ended(master.id, &tuples);
         }
         self.part_from_siblings(slot);
-        let children = self.part_children(slot);
-        let ties = self.extra(slot).is_some_and(|extra| extra.ties_children);
-        if ties { children } else { Vec::new() }
+        self.part_children(slot)
     }
 }

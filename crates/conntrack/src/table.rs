@@ -10,7 +10,7 @@ use crate::store::{Body, Slot, Stores};
 use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
 use kinwall_terms::ct::CtFacts;
-use kinwall_terms::{Direction, Status, Time, Tuple, Zone, ZoneScope};
+use kinwall_terms::{Direction, EndsToo, KeymapRule, Status, Time, Tuple, Zone, ZoneScope};
 
 /// Most connections, whatever `nf_conntrack_max` says: 3 GiB of IPv4 connections.
 pub const CONNECTIONS_MAX: u32 = 1 << 24;
@@ -57,8 +57,6 @@ pub(crate) struct Extra<H> {
     pub(crate) scratch: Option<Box<H>>,
     pub(crate) master: Option<Master>,
     pub(crate) holdings: [Holding; CLASSES_MAX],
-    /// Its children end with it.
-    pub(crate) ties_children: bool,
     /// One more than the slot of the first child's extra; 0 for none. Likewise the neighbours
     /// among its master's children.
     pub(crate) first_child: u32,
@@ -74,7 +72,6 @@ impl<H> Default for Extra<H> {
             scratch: None,
             master: None,
             holdings: Default::default(),
-            ties_children: false,
             first_child: 0,
             next_sibling: 0,
             prev_sibling: 0,
@@ -94,6 +91,8 @@ pub struct Conntrack<H> {
     pub(crate) events: Events,
     pub(crate) stats: Stats,
     pub(crate) last_serial: u64,
+    /// What ends with a connection that has a helper.
+    pub(crate) ends_too: fn(&H, &[Tuple; 2]) -> EndsToo,
     /// Out of the table, but the packet that is under way may still ask about them.
     pub(crate) dying: Vec<Slot>,
 }
@@ -109,6 +108,7 @@ impl<H> Conntrack<H> {
             extras: Slab::new(),
             expectations,
             keymap: Keymap::default(),
+            ends_too: |_, _| EndsToo::Nothing,
             policies: Vec::new(),
             events: Events::default(),
             stats: Stats::default(),
@@ -377,7 +377,14 @@ impl<H> Conntrack<H> {
         self.note_change(slot, Changes::STATE);
     }
 
-    /// Removes a connection, its expectations, and its children where they are tied to it.
+    /// Asks `ends_too` of what a helper remembers, and of the tuples of its connection (original
+    /// and reply), what ends with that connection. Without it, nothing does.
+    pub fn set_ends_too(&mut self, ends_too: fn(&H, &[Tuple; 2]) -> EndsToo) {
+        self.ends_too = ends_too;
+    }
+
+    /// Removes a connection, its expectations, and what [ends with
+    /// it](Conntrack::set_ends_too).
     pub fn kill(&mut self, id: ConnId) -> bool {
         let Some(slot) = self.resolve(id) else { return false };
         self.end(slot, ConnectionEnd::Killed);
@@ -394,7 +401,7 @@ impl<H> Conntrack<H> {
 
     /// Remembers the call ids of a PPTP call for GRE packets in one direction: `tuple` is that
     /// of the packets, with the sender's call id as source port and the receiver's as
-    /// destination port. Forgotten with the master, and with any of its GRE children.
+    /// destination port. Forgotten with the master, and by `rule` with its GRE children.
     ///
     /// # Errors
     ///
@@ -402,18 +409,22 @@ impl<H> Conntrack<H> {
     pub fn add_keymap(
         &mut self,
         master: ConnId,
+        rule: KeymapRule,
         direction: Direction,
         tuple: &Tuple,
     ) -> Result<(), KeymapTaken> {
         match self.resolve(master) {
-            Some(_) => self.keymap.add(master, direction, tuple),
+            Some(_) => self.keymap.add(master, rule, direction, tuple),
             None => Err(KeymapTaken),
         }
     }
 
-    /// Forgets the call ids a master has left.
-    pub fn remove_keymap(&mut self, master: ConnId) {
-        self.keymap.remove(master);
+    /// Forgets the call ids a master has left: those of `tuple`, or all.
+    pub fn remove_keymap(&mut self, master: ConnId, only: Option<&Tuple>) {
+        match only {
+            Some(tuple) => self.keymap.remove_call(master, tuple),
+            None => self.keymap.remove(master),
+        }
     }
 
     pub(crate) fn resolve(&self, id: ConnId) -> Option<Slot> {

@@ -42,6 +42,9 @@ pub struct Engine {
 /// Packets looked at in advance, at most.
 const FORESEEN_MAX: usize = 64;
 
+/// How many seconds packets may come without a look for what has expired.
+const EXPIRE_EVERY_S: u32 = 1;
+
 /// Expired connections and expectations looked at per packet, at most.
 const EXPIRE_PER_PACKET: usize = 64;
 
@@ -58,7 +61,8 @@ impl Engine {
         settings.tracking.acct |= programs.iter().flatten().any(Program::needs_accounting);
         let loaded: Vec<&Program> = programs.iter().flatten().collect();
         let memory = Memory::new(&loaded, seed);
-        let conntrack = Conntrack::new(settings.tracking.clone(), u128::from(seed) << 64 | 1);
+        let mut conntrack = Conntrack::new(settings.tracking.clone(), u128::from(seed) << 64 | 1);
+        conntrack.set_ends_too(HelpState::ends_too(settings.profile));
         let tracking = &settings.tracking;
         let defragmenter =
             Defragmenter::new(tracking.ipv4_fragments, tracking.ipv6_fragments, seed.into());
@@ -170,7 +174,9 @@ impl Engine {
     pub fn expire(&mut self, now: Time, budget: usize) -> bool {
         let done = self.conntrack.expire(now, budget);
         self.defragmenter.expire(now, |_| {});
-        self.next_deadline = self.next_deadline().unwrap_or(Time(u64::MAX));
+        // Packets in between may bring earlier deadlines.
+        let soon = now.after_s(EXPIRE_EVERY_S);
+        self.next_deadline = self.next_deadline().map_or(soon, |deadline| deadline.min(soon));
         done
     }
 

@@ -11,12 +11,14 @@ use kinwall_conntrack::{
 };
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{
-    Broadcast, Effect, Effects, Instance, OnRefusal, Pair, Pending, Proposal, Routing, Scratch,
-    Segment,
+    Broadcast, Effect, Effects, Ending, Instance, OnRefusal, Pair, Pending, Proposal, Routing,
+    Scratch, Segment, Whose,
 };
 use kinwall_rules::facts::CtTemplate;
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{CtState, Direction, InterfaceName, Profile, Reason, Status, Time, Tuple};
+use kinwall_terms::{
+    CtState, Direction, EndsToo, InterfaceName, KeymapRule, Profile, Reason, Status, Time, Tuple,
+};
 use kinwall_topology::Topology;
 use kinwall_wire::{L4, Tcp, TcpFlags};
 use std::net::IpAddr;
@@ -30,6 +32,22 @@ pub struct HelpState {
     streams: [Stream; 2],
     /// The helper wants to see nothing more of this connection.
     blind: bool,
+}
+
+impl HelpState {
+    /// What the connection table asks when a connection of `profile` ends.
+    pub(crate) fn ends_too(profile: Profile) -> fn(&HelpState, &[Tuple; 2]) -> EndsToo {
+        match profile {
+            Profile::Linux => |state, tuples| state.ending(Profile::Linux, tuples),
+            Profile::Strict => |state, tuples| state.ending(Profile::Strict, tuples),
+        }
+    }
+
+    fn ending(&self, profile: Profile, &[original, reply]: &[Tuple; 2]) -> EndsToo {
+        let ends_too = self.scratch.kind().helper().ends_too;
+        let ending = Ending { profile, original, reply };
+        ends_too.map_or(EndsToo::Nothing, |ends_too| ends_too(&ending, &self.scratch))
+    }
 }
 
 /// A helper at work on a packet.
@@ -219,12 +237,12 @@ impl Engine {
                 self.conntrack.refresh(id, p.now, *seconds);
                 Applied::Done
             }
-            Effect::EndChild { tuple } => {
-                self.end_child(id, tuple, p.now);
+            Effect::EndChild { tuple, whose } => {
+                self.end_child(id, tuple, *whose, p.now);
                 Applied::Done
             }
             Effect::ForgetKeymap => {
-                self.conntrack.remove_keymap(id);
+                self.conntrack.remove_keymap(id, None);
                 Applied::Done
             }
         }
@@ -271,8 +289,8 @@ impl Engine {
         let id = work.id;
         let first = self.expect(p, work, &pair.first);
         let second = first.and_then(|_| self.expect(p, work, &pair.second));
-        let keymap = match (first, second) {
-            (Ok(_), Ok(_)) if pair.keymap => self.enter_keymap(id, pair),
+        let keymap = match (first, second, pair.keymap) {
+            (Ok(_), Ok(_), Some(rule)) => self.enter_keymap(id, pair, rule),
             _ => Ok(()),
         };
         let failed = first.err().or(second.err()).or(keymap.err());
@@ -280,10 +298,9 @@ impl Engine {
             for made in [first, second].into_iter().flatten() {
                 self.conntrack.remove_expectation(made);
             }
-        } else if let (Ok(first), Ok(second), true) = (first, second, pair.keymap) {
+        } else if let (Ok(first), Ok(second), Some(_)) = (first, second, pair.keymap) {
             // The child of one direction of a call does away with the other's expectation.
             self.conntrack.pair(first, second);
-            self.conntrack.tie_children(id);
         }
         for (proposal, made) in [(&pair.first, first), (&pair.second, second)] {
             let made = failed.map_or(made, Err);
@@ -292,13 +309,16 @@ impl Engine {
         refused(failed.is_some(), &pair.first)
     }
 
-    fn enter_keymap(&mut self, id: ConnId, pair: &Pair) -> Result<(), Reason> {
-        let tuples = [&pair.first, &pair.second].map(|proposal| proposal.expected.tuple);
-        for (direction, tuple) in Direction::ALL.into_iter().zip(tuples) {
-            let entered = self.conntrack.add_keymap(id, direction, &tuple);
-            entered.map_err(|_| Reason::ExpectationClash)?;
-        }
-        Ok(())
+    fn enter_keymap(&mut self, id: ConnId, pair: &Pair, rule: KeymapRule) -> Result<(), Reason> {
+        let [first, second] = [&pair.first, &pair.second].map(|proposal| proposal.expected.tuple);
+        let first = self.conntrack.add_keymap(id, rule, Direction::Original, &first);
+        first.map_err(|_| Reason::ExpectationClash)?;
+        let second = self.conntrack.add_keymap(id, rule, Direction::Reply, &second);
+        second.map_err(|_| {
+            // Linux then forgets the other call, too.
+            self.conntrack.remove_keymap(id, None);
+            Reason::ExpectationClash
+        })
     }
 
     fn activate(&mut self, now: Time, id: ConnId, wanted: &Activation) -> bool {
@@ -319,17 +339,31 @@ impl Engine {
     }
 
     /// Ends the child with `tuple`, or takes back the expectation of it.
-    fn end_child(&mut self, id: ConnId, tuple: &Tuple, now: Time) {
+    fn end_child(&mut self, id: ConnId, tuple: &Tuple, whose: Whose, now: Time) {
+        self.conntrack.remove_keymap(id, Some(tuple));
         let Some(view) = self.conntrack.connection(id) else { return };
-        let child = self.conntrack.find(tuple, view.zone, now).map(|(child, _)| child);
-        let is_ours = |child: &ConnId| {
-            let master = self.conntrack.connection(*child).and_then(|view| view.master);
-            master.is_some_and(|master| master.id == id)
-        };
-        if let Some(child) = child.filter(is_ours) {
-            self.conntrack.kill(child);
-            return;
+        let found = self.conntrack.find(tuple, view.zone, now).map(|(found, _)| found);
+        match (found, whose) {
+            (Some(child), Whose::Anybodys) => {
+                self.conntrack.kill(child);
+            }
+            (Some(child), Whose::Own) if self.is_child(child, id) => {
+                self.conntrack.kill(child);
+            }
+            (None, Whose::Anybodys) => {
+                self.conntrack.remove_expectation_of(tuple, view.zone, now);
+            }
+            (_, Whose::Own) => self.take_back(id, tuple, now),
         }
+    }
+
+    fn is_child(&self, child: ConnId, master: ConnId) -> bool {
+        let kept = self.conntrack.connection(child).and_then(|view| view.master);
+        kept.is_some_and(|kept| kept.id == master)
+    }
+
+    /// Takes back what `id` expects of `tuple`.
+    fn take_back(&mut self, id: ConnId, tuple: &Tuple, now: Time) {
         let awaited: Vec<ExpId> = self
             .conntrack
             .expectations_of(id, now)

@@ -31,6 +31,10 @@ const LOADS: &[Load] = &[
     load("irc session, strict", HelperKind::Irc, Profile::Strict, irc_session),
     load("irc worst", HelperKind::Irc, Profile::Linux, irc_worst),
     load("irc worst, strict", HelperKind::Irc, Profile::Strict, irc_worst_strict),
+    load("pptp session", HelperKind::Pptp, Profile::Linux, pptp_session),
+    load("pptp session, strict", HelperKind::Pptp, Profile::Strict, pptp_session),
+    load("pptp worst", HelperKind::Pptp, Profile::Linux, pptp_worst),
+    load("pptp worst, strict", HelperKind::Pptp, Profile::Strict, pptp_worst),
     load("tftp session", HelperKind::Tftp, Profile::Linux, tftp_session),
     load("tftp session, strict", HelperKind::Tftp, Profile::Strict, tftp_session),
     load("tftp worst, strict", HelperKind::Tftp, Profile::Strict, tftp_worst),
@@ -210,6 +214,44 @@ fn irc_worst_strict() -> Vec<Packet> {
     packets.truncate(2);
     packets.extend((0..100).map(|_| (Direction::Original, b"\n".repeat(1400))));
     packets.extend((0..4000).map(|_| (Direction::Original, b"X".to_vec())));
+    packets
+}
+
+/// A control message of PPTP: kind, length, and how its body begins.
+fn pptp_message(kind: u8, length: u8, body: &[u8]) -> Vec<u8> {
+    let mut message = vec![0, length, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, kind, 0, 0];
+    message.extend_from_slice(body);
+    message.resize(length.into(), 0);
+    message
+}
+
+/// Twenty calls, one after the other.
+fn pptp_session() -> Vec<Packet> {
+    use Direction::{Original, Reply};
+    let mut packets =
+        vec![(Original, pptp_message(1, 156, &[1, 0])), (Reply, pptp_message(2, 156, &[1, 0, 1]))];
+    for id in 0..20 {
+        packets.extend([
+            (Original, pptp_message(7, 168, &[0, id])),
+            (Reply, pptp_message(8, 32, &[1, id, 0, id, 1])),
+            (Original, pptp_message(15, 24, &[1, id])),
+            (Original, pptp_message(12, 16, &[0, id])),
+            (Reply, pptp_message(13, 148, &[1, id])),
+        ]);
+    }
+    packets
+}
+
+/// The shortest messages, about calls that are not there while as many others are as can be, and
+/// one that arrives a byte a segment.
+fn pptp_worst() -> Vec<Packet> {
+    use Direction::Original;
+    let mut packets = pptp_session();
+    packets.truncate(2);
+    packets.extend((0..8).map(|id| (Original, pptp_message(7, 168, &[0, id]))));
+    packets.extend((0..100).map(|_| (Original, pptp_message(12, 16, &[9]).repeat(87))));
+    let longest = pptp_message(9, 220, &[9, 9]).into_iter().map(|byte| (Original, vec![byte]));
+    packets.extend(longest);
     packets
 }
 

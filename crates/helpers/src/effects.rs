@@ -2,7 +2,7 @@
 
 use crate::registry::HelperKind;
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
-use kinwall_terms::{L4Proto, Reason, Tuple};
+use kinwall_terms::{KeymapRule, L4Proto, Reason, Tuple};
 use std::net::IpAddr;
 
 /// Effects of one packet at most; what comes beyond is not taken and noted as `stream-limit`.
@@ -123,14 +123,25 @@ pub enum Effect {
         /// Seconds from now.
         seconds: u32,
     },
-    /// End the child that has this tuple in its original or its reply direction, or else remove
-    /// the expectation of it, and the GRE keymap entries of this master for it.
+    /// End the connection that has this tuple in its original or its reply direction, or else
+    /// remove the expectation of it; and forget the GRE keymap entry of this master for it.
     EndChild {
         /// The child's tuple.
         tuple: Tuple,
+        /// Whose child may end.
+        whose: Whose,
     },
-    /// Forget the GRE keymap entries of this master.
+    /// Forget all GRE keymap entries of this master.
     ForgetKeymap,
+}
+
+/// Whose children a message may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The master's own.
+    Own,
+    /// Anybody's, and connections that are nobody's child (the kernel's behaviour).
+    Anybodys,
 }
 
 /// An expectation as a helper proposes it. Limit and timeout are its class's
@@ -192,9 +203,9 @@ pub struct Pair {
     pub first: Proposal,
     /// The one inserted second.
     pub second: Proposal,
-    /// Also enter both tuples in the GRE keymap. Each direction of a master has one place there:
-    /// an equal entry is success, another one a refusal.
-    pub keymap: bool,
+    /// Also enter both tuples in the GRE keymap, the first for the original direction. An equal
+    /// entry is success; another one, where there is room for one call, a refusal.
+    pub keymap: Option<KeymapRule>,
 }
 
 /// Which pending expectations of this master come to life, and until when.

@@ -54,7 +54,7 @@ pub static HELPER: Helper = Helper {
     unread_max_bytes: strict::LINE_MAX_BYTES,
     linux: linux::inspect,
     strict: strict::inspect,
-    on_end: None,
+    ends_too: None,
     manual: MANUAL,
 };
 

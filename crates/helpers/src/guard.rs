@@ -216,7 +216,7 @@ mod tests {
     fn counts_take_in_what_is_pending_and_what_was_just_admitted() {
         let one = Effect::Expect(proposal([10, 1, 0, 2], 1025, L4Proto::TCP, true));
         let Effect::Expect(proposal) = one else { unreachable!("it was built so") };
-        let pair = Effect::ExpectPair(Pair { first: proposal, second: proposal, keymap: false });
+        let pair = Effect::ExpectPair(Pair { first: proposal, second: proposal, keymap: None });
         let rows: &[(&str, u32, u32, &[Effect], usize)] = &[
             ("per_master", 0, 0, &[one, one, one], 2),
             ("per_master", 1, 0, &[one, one], 1),
@@ -239,7 +239,7 @@ mod tests {
     fn half_a_pair_is_no_pair() {
         let good = proposal([10, 1, 0, 2], 1024, L4Proto::UDP, true);
         let bad = proposal([10, 1, 0, 2], 1023, L4Proto::UDP, true);
-        let pair = Effect::ExpectPair(Pair { first: good, second: bad, keymap: false });
+        let pair = Effect::ExpectPair(Pair { first: good, second: bad, keymap: None });
         let settings = [("min_port", "1024")];
         let held = held(&settings, Pending::default(), &[pair, Effect::Refresh { seconds: 5 }]);
         assert_eq!(held, (1, vec![Reason::GuardPort]));

@@ -5,7 +5,7 @@ use crate::guard::GuardDefaults;
 use crate::options::{OptionSpec, OptionValues, Quantity};
 use crate::registry::{HelperKind, Scratch};
 use kinwall_terms::freedom::Row;
-use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
+use kinwall_terms::{Direction, EndsToo, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::net::IpAddr;
 
 /// Everything that is known about a helper without a packet. One `static` a helper.
@@ -45,9 +45,9 @@ pub struct Helper {
     /// first) or a whole datagram. Returns how many bytes of the payload are done with; the rest
     /// is shown again, with more behind it, on the next packet of this direction.
     pub strict: fn(&Segment<'_>, &mut Scratch, &mut Effects) -> usize,
-    /// What the end of the master brings beyond the removal of its expectations (PPTP ends its
-    /// children).
-    pub on_end: Option<fn(&Ending, &Scratch, &mut Effects)>,
+    /// What ends with the master, beside the expectations it has announced: `None` for nothing
+    /// (only PPTP ends its calls).
+    pub ends_too: Option<fn(&Ending, &Scratch) -> EndsToo>,
     /// The manual page.
     pub manual: Manual,
 }
@@ -221,6 +221,8 @@ pub trait Routing {
 /// What is known when a master ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending {
+    /// The profile that it was read in.
+    pub profile: Profile,
     /// Tuple of its first packet.
     pub original: Tuple,
     /// Tuple of its answers.

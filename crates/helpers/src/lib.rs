@@ -23,11 +23,12 @@ pub mod registry;
 
 pub mod ftp;
 pub mod irc;
+pub mod pptp;
 pub mod tftp;
 
-pub use effects::{Effect, Effects, Note, OnRefusal, Pair, Proposal};
+pub use effects::{Effect, Effects, Note, OnRefusal, Pair, Proposal, Whose};
 pub use guard::Guard;
-pub use helper::{Broadcast, Helper, Pending, Routing, Segment};
+pub use helper::{Broadcast, Ending, Helper, Pending, Routing, Segment};
 pub use instances::{Instance, Instances, SettingError};
 pub use options::OptionValues;
 pub use registry::{HelperKind, Scratch};

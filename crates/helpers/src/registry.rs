@@ -32,6 +32,13 @@ macro_rules! helpers {
                 $kind(crate::$($module)::+::Scratch),
             )*
         }
+
+        impl Scratch {
+            /// The helper that remembers.
+            pub fn kind(&self) -> HelperKind {
+                match self { $(Scratch::$kind(_) => HelperKind::$kind,)* }
+            }
+        }
     };
 }
 
@@ -40,6 +47,8 @@ helpers! {
     Ftp: ftp,
     /// Direct client connections of IRC.
     Irc: irc,
+    /// Point to point tunnelling (RFC 2637).
+    Pptp: pptp,
     /// Trivial file transfer (RFC 1350).
     Tftp: tftp,
 }

@@ -41,7 +41,7 @@ pub static HELPER: Helper = Helper {
     unread_max_bytes: 0,
     linux,
     strict,
-    on_end: None,
+    ends_too: None,
     manual: MANUAL,
 };
 

@@ -37,6 +37,18 @@ const LINES: &[&str] = &[
     r"PRIVMSG you :\x01DCC SEND f 167837698 1025\x01\r\n",
     r"PRIVMSG you :\x01DCC CHAT chat 3221226249 22\x01\r\n",
     r#"PRIVMSG you :\x01DCC SEND "a b" 167837698 1025 99\x01\r\n"#,
+    r"\0\x9c\0\x01\x1a\x2b\x3c\x4d\0\x01\0\0\x01\0\0{142}",
+    r"\0\x9c\0\x01\x1a\x2b\x3c\x4d\0\x02\0\0\x01\0\x01\0{141}",
+    r"\0\x10\0\x01\x1a\x2b\x3c\x4d\0\x03\0\0\x01\0{3}",
+    r"\0\xa8\0\x01\x1a\x2b\x3c\x4d\0\x07\0\0\0\x05\0{154}",
+    r"\0\xa8\0\x01\x1a\x2b\x3c\x4d\0\x07\0\0\0\x06\0{154}",
+    r"\0\x20\0\x01\x1a\x2b\x3c\x4d\0\x08\0\0\0\x07\0\x05\x01\0{15}",
+    r"\0\x20\0\x01\x1a\x2b\x3c\x4d\0\x08\0\0\0\x08\0\x06\x01\0{15}",
+    r"\0\xdc\0\x01\x1a\x2b\x3c\x4d\0\x09\0\0\0\x07\0{206}",
+    r"\0\x18\0\x01\x1a\x2b\x3c\x4d\0\x0a\0\0\0\x05\0\x07\x01\0{7}",
+    r"\0\x1c\0\x01\x1a\x2b\x3c\x4d\0\x0b\0\0\0\x05\0{14}",
+    r"\0\x10\0\x01\x1a\x2b\x3c\x4d\0\x0c\0\0\0\x05\0{2}",
+    r"\0\x94\0\x01\x1a\x2b\x3c\x4d\0\x0d\0\0\0\x07\0{134}",
     r"\0\x01boot.img\0octet\0",
     r"\0\x02boot.img\0octet\0blksize\01428\0",
 ];
@@ -154,6 +166,7 @@ proptest! {
 fn limits_and_timeouts_are_linuxs() {
     let rows = [
         ("ftp", "", "", 1, 300),
+        ("pptp", "", "", 2, 300),
         ("tftp", "", "", 1, 300),
         ("irc", "", "", 8, 300),
         ("irc", "nf_conntrack_irc.max_dcc_channels", "255", 255, 300),

@@ -1,7 +1,8 @@
 //! Runs the transcripts in `tests/helpers/` at the root of the repository.
 //!
 //! One folder a helper, any number of `.txt` files in it. What stands before the first case of a
-//! file opens every case of the file.
+//! file opens every case of the file. For messages that are no text, a folder may have a file
+//! `definitions`, each line of which is a name and what it stands for, earlier names included.
 //!
 //! ```text
 //! # a remark
@@ -9,6 +10,8 @@
 //! < 331 password\r\n          the responder sends one
 //! >-6 again\r\n               ... that begins 6 bytes before the end of what was sent (+6: a gap)
 //!   expect tcp 10.2.0.2:* -> 10.1.0.2:1025 by "PORT 10,1,0,2,4,1"
+//!   end own gre 10.1.0.2:5 -> 10.2.0.2:7    a child ends, the master's own or anybody's (any)
+//!   forget keymap
 //!   note helper-order         what the helper says of the segment above: all of it, in order;
 //!   linux: drop helper-partial         in one profile only; text behind what is given here
 //!   strict: blind helper-not-protocol  (such as the spans of an expectation) is not compared
@@ -36,8 +39,12 @@ fn transcripts() {
     let mut count = 0;
     for folder in sorted(&root) {
         let helper = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let definitions = Definitions::read(&folder);
         for file in sorted(&folder) {
-            let text = std::fs::read_to_string(&file).unwrap();
+            if file.extension().is_none() {
+                continue;
+            }
+            let text = definitions.expand(&std::fs::read_to_string(&file).unwrap());
             let name = format!("{helper}/{}", file.file_name().unwrap().to_str().unwrap());
             for case in cases(&text) {
                 for profile in case.profiles() {
@@ -50,6 +57,27 @@ fn transcripts() {
     }
     assert!(failures.is_empty(), "{} of {count}\n{}", failures.len(), failures.join("\n"));
     assert!(count > 100, "only {count} cases were found in {}", root.display());
+}
+
+/// Names of a folder, the longest first, and what they stand for.
+#[derive(Default)]
+struct Definitions(Vec<(String, String)>);
+
+impl Definitions {
+    fn read(folder: &Path) -> Definitions {
+        let mut all = Definitions::default();
+        let text = std::fs::read_to_string(folder.join("definitions")).unwrap_or_default();
+        for line in text.lines().filter(|line| line.starts_with('$')) {
+            let (name, meant) = line.split_once(' ').expect("a name and what it stands for");
+            all.0.push((name.to_owned(), all.expand(meant.trim())));
+            all.0.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        }
+        all
+    }
+
+    fn expand(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, meant)| text.replace(name, meant))
+    }
 }
 
 struct Case<'a> {

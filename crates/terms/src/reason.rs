@@ -106,6 +106,8 @@ reasons! {
     HelperMalformed = "helper-malformed",
     /// The message comes out of its protocol's order.
     HelperOrder = "helper-order",
+    /// More is going on at once on this connection than its helper follows.
+    HelperLimit = "helper-limit",
     /// The stream has not begun as its protocol begins.
     HelperNotProtocol = "helper-not-protocol",
     /// The rest of the connection is encrypted: its helper is blind.

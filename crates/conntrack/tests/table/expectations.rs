@@ -3,7 +3,7 @@
 use crate::support::{START, Wall, expect, expected, gre, tcp, udp};
 use kinwall_conntrack::{ConnId, Expectation, HelperId, KeymapTaken, Refusal, Tracked};
 use kinwall_terms::expectation::{ExpectationFlags, Expected};
-use kinwall_terms::{CtState, Direction, L4Proto, Status, Time, Tuple};
+use kinwall_terms::{CtState, Direction, EndsToo, KeymapRule, L4Proto, Status, Time, Tuple, Zone};
 
 const CLIENT: &str = "10.0.0.1:1000";
 const SERVER: &str = "10.0.0.2:21";
@@ -319,19 +319,41 @@ fn children_end_with_a_master_they_are_tied_to() {
         // One leaves by itself.
         wall.ct.kill(wall.id(4));
         if tied {
-            wall.ct.tie_children(master);
+            wall.ct.set_ends_too(|_, _| EndsToo::Children);
         }
         wall.ct.kill(master);
         assert_eq!(wall.ct.count(), if tied { 0 } else { 4 });
-        wall.ct.kill_children(master);
         wall.ct.flush();
         assert_eq!(wall.ct.count(), 0);
     }
+}
+
+#[test]
+fn what_ends_too_may_be_anybodys() {
     let (mut wall, master) = wall();
-    wall.ct.expect(wall.now, master, child("*", "10.0.0.1:2000")).expect("expected");
-    wall.pass(&udp("10.0.0.9:1", "10.0.0.1:2000"));
-    wall.ct.kill_children(master);
-    assert_eq!(wall.ct.count(), 1);
+    wall.ct.set_ends_too(|_, &[forth, _]| {
+        let gre = |sport, dport| Tuple { sport, dport, proto: L4Proto::GRE, ..forth };
+        EndsToo::Holders([gre(0, 7), gre(8, 9)])
+    });
+    // No child of anybody's, found by either of its tuples.
+    assert_eq!(wall.pass(&gre("10.0.0.1", "10.0.0.2", 7)), "NEW 2 >");
+    let other = wall.master(&tcp("10.0.0.1:1001", SERVER, "S", 1, 0));
+    let [forth, _] = call();
+    let Tuple { src, dst, proto, .. } = forth;
+    for dport in [9, 10] {
+        let exact = expect(Expected::new(Some(src), Some(8), dst, dport, proto));
+        let request = Expectation { class_limit: 0, ..exact };
+        wall.ct.expect(wall.now, other, request).expect("expected");
+    }
+    wall.ct.set_events(true);
+    wall.ct.kill(master);
+    assert_eq!(wall.events(), ["end 1 killed", "unexpect 1 removed", "end 2 master-ended"]);
+    let awaited = Tuple { sport: 8, dport: 10, ..forth };
+    for there in [true, false] {
+        let removed = wall.ct.remove_expectation_of(&awaited, Zone::default(), wall.now);
+        assert_eq!(removed, there);
+    }
+    assert_eq!(wall.ct.expectation_count(), 0);
 }
 
 /// The two directions of a PPTP call.
@@ -347,9 +369,12 @@ fn a_pptp_call() {
     wall.ct.set_events(true);
     let [forth, back] = call();
     for (direction, tuple) in [(Direction::Original, &forth), (Direction::Reply, &back)] {
-        wall.ct.add_keymap(master, direction, tuple).expect("added");
+        wall.ct.add_keymap(master, KeymapRule::OneCall, direction, tuple).expect("added");
         let another = Tuple { dport: 77, ..*tuple };
-        assert_eq!(wall.ct.add_keymap(master, direction, &another), Err(KeymapTaken));
+        assert_eq!(
+            wall.ct.add_keymap(master, KeymapRule::OneCall, direction, &another),
+            Err(KeymapTaken)
+        );
     }
     let exact = |tuple: Tuple| {
         let Tuple { src, dst, sport, dport, proto } = tuple;
@@ -361,7 +386,7 @@ fn a_pptp_call() {
     let one = wall.ct.expect(wall.now, master, exact(forth)).expect("expected");
     let other = wall.ct.expect(wall.now, master, exact(back)).expect("expected");
     wall.ct.pair(one, other);
-    wall.ct.tie_children(master);
+    wall.ct.set_ends_too(|_, _| EndsToo::Children);
     wall.events();
     assert_eq!(wall.pass(&gre("10.0.0.2", "10.0.0.1", 5)), "RELATED 2 >");
     assert_eq!(wall.pass(&gre("10.0.0.1", "10.0.0.2", 9)), "ESTABLISHED 2 <");
@@ -380,7 +405,7 @@ fn a_pptp_call() {
 fn the_keymap_goes_with_a_gre_child() {
     let (mut wall, master) = wall();
     let [forth, _] = call();
-    wall.ct.add_keymap(master, Direction::Original, &forth).expect("added");
+    wall.ct.add_keymap(master, KeymapRule::OneCall, Direction::Original, &forth).expect("added");
     let any = Expected::new(None, None, forth.dst, forth.dport, L4Proto::GRE);
     wall.ct.expect(wall.now, master, expect(any)).expect("expected");
     let packet = gre("10.0.0.1", "10.0.0.2", 9);

@@ -3,7 +3,7 @@
 use crate::support::{START, Wall, expect, gre, icmp, ip, raw, tcp, udp, udplite, zone};
 use kinwall_conntrack::{Expectation, HelperId, Tracked};
 use kinwall_terms::expectation::Expected;
-use kinwall_terms::{L4Proto, Time, ZoneScope};
+use kinwall_terms::{EndsToo, KeymapRule, L4Proto, Time, Tuple, ZoneScope};
 use kinwall_wire::Headers;
 use kinwall_wire::emit::{Dccp, Icmp, Packet, Sctp, icmp_error, sctp_chunk};
 use proptest::prelude::*;
@@ -102,7 +102,14 @@ fn run(wall: &mut Wall, step: &Step) {
             let _ = wall.ct.confirm(now, id);
         }
         4 => {
-            wall.ct.tie_children(id);
+            // Calls of its own, and an end that takes others with it.
+            wall.ct.set_ends_too(ends_too);
+            wall.ct.set_helper(id, HelperId(1), step.cut as u32);
+            let rule = [KeymapRule::OneCall, KeymapRule::EveryCall][step.cut % 2];
+            if let Some(view) = wall.ct.connection(id) {
+                let _ = wall.ct.add_keymap(id, rule, ct.direction, &view.original);
+                wall.ct.remove_keymap(id, (step.cut > 40).then_some(&view.reply));
+            }
             let _ = wall.ct.confirm(now, id);
         }
         _ => {
@@ -111,6 +118,14 @@ fn run(wall: &mut Wall, step: &Step) {
     }
     if ct.new && wall.ct.connection(id).is_some_and(|view| view.deadline.is_none()) {
         wall.ct.abandon(id);
+    }
+}
+
+fn ends_too(scratch: &u32, tuples: &[Tuple; 2]) -> EndsToo {
+    match scratch % 3 {
+        0 => EndsToo::Children,
+        1 => EndsToo::Nothing,
+        _ => EndsToo::Holders(tuples.map(|tuple| Tuple { proto: L4Proto::GRE, ..tuple })),
     }
 }
 

@@ -3,6 +3,7 @@
 mod attacks;
 mod helpers;
 mod hooks;
+mod pptp;
 mod script;
 mod strict;
 mod tracking;

@@ -7,6 +7,8 @@
 //! c:4000 > s:21 "USER" @-4 = accept    ... that begins 4 bytes before the end of what was sent
 //! s:20 > c:1025 S = RELATED by:ftp     flags (SAFRPU), and words that must describe the outcome
 //! udp c:4000 > s:69 "..." frag=8       cut into fragments of 8 bytes: all but the last are held
+//! c:4000 > s:1723 "\0\5" pptp=7         a PPTP message of this kind; its body begins so
+//! gre c > s call=7                     the data of a PPTP call; without `call=`, plain GRE
 //! icmp r > c unreachable about tcp c:4000 > s:21
 //! x:1 > c:80 S via=eth2 ttl=1 bad      by another interface; with a hop limit; a bad checksum
 //! wait 300                             seconds
@@ -22,11 +24,9 @@
 use kinwall_engine::{AssignedBy, Engine, Ingress, Outcome, Packet, Path, Settings, Step, Trace};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
-use kinwall_terms::{
-    Family, InterfaceName, KernelVersion, L4Proto, Profile, Reason, Time, Verdict,
-};
+use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Verdict};
 use kinwall_topology::Topology;
-use kinwall_wire::emit::{self, Checksum, Icmp, Tcp, Udp};
+use kinwall_wire::emit::{self, Checksum, Gre, Icmp, Tcp, Udp};
 use kinwall_wire::{LinkFacts, TcpFlags};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -75,6 +75,7 @@ pub(crate) const USUAL: &[&str] = &[
     "iptables -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp",
     "iptables -t raw -A PREROUTING -p tcp --dport 6667 -j CT --helper irc",
     "iptables -t raw -A PREROUTING -p udp --dport 69 -j CT --helper tftp",
+    "iptables -t raw -A PREROUTING -p tcp --dport 1723 -j CT --helper pptp",
     "iptables -t raw -A OUTPUT -p tcp --dport 21 -j CT --helper ftp",
     "ip6tables -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp",
     "ip6tables -t raw -A PREROUTING -p udp --dport 69 -j CT --helper tftp",
@@ -306,7 +307,7 @@ impl Gateway {
 
     fn build(&mut self, words: &[&str], payload: Vec<u8>) -> Result<Built, String> {
         let (proto, words) = match words {
-            [proto @ ("udp" | "icmp" | "tcp"), rest @ ..] => (*proto, rest),
+            [proto @ ("udp" | "icmp" | "tcp" | "gre"), rest @ ..] => (*proto, rest),
             rest => ("tcp", rest),
         };
         let [from, ">", to, options @ ..] = words else {
@@ -319,7 +320,15 @@ impl Gateway {
         let mut packet = match proto {
             "udp" => emit::Packet::new(src, dst, Udp::new(sport, dport)).payload(payload),
             "icmp" => icmp(src, dst, options, inner)?,
+            "gre" => {
+                let call = option("call=").map(|id| Gre::pptp(number(id) as u16, 1));
+                emit::Packet::new(src, dst, call.unwrap_or(Gre::new(0x0800)))
+            }
             _ => {
+                let payload = match option("pptp=") {
+                    Some(kind) => pptp(number(kind) as u8, &payload),
+                    None => payload,
+                };
                 let tcp = self.segment((src, sport, dst, dport), options, payload.len())?;
                 emit::Packet::new(src, dst, tcp).payload(payload)
             }
@@ -383,6 +392,16 @@ impl Gateway {
     }
 }
 
+/// A PPTP control message (RFC 2637, section 2) whose body begins with `body`.
+fn pptp(kind: u8, body: &[u8]) -> Vec<u8> {
+    const LENGTHS: [u8; 16] = [12, 156, 156, 16, 16, 16, 20, 168, 32, 220, 24, 28, 16, 148, 40, 24];
+    let length = LENGTHS[usize::from(kind)];
+    let mut message = vec![0, length, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, kind, 0, 0];
+    message.extend_from_slice(body);
+    message.resize(length.into(), 0);
+    message
+}
+
 struct Built {
     ingress: Ingress,
     pieces: Vec<Vec<u8>>,
@@ -402,7 +421,7 @@ fn describe_step(step: &Step, said: &mut Vec<String>) {
             said.extend(drop.iter().map(|reason| format!("helper-drop:{}", name(reason))));
             for expecting in expected {
                 let tuple = expecting.expected.tuple;
-                let proto = if tuple.proto == L4Proto::TCP { "tcp" } else { "udp" };
+                let proto = tuple.proto;
                 said.push(match expecting.made {
                     Ok(_) => format!("expect:{proto}:{}:{}", tuple.dst, tuple.dport),
                     Err(reason) => format!("refused:{reason}"),

@@ -2,7 +2,9 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 use kinwall_helpers::freedom::Master;
-use kinwall_helpers::{Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment};
+use kinwall_helpers::{
+    Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment, Whose,
+};
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 
@@ -163,6 +165,20 @@ impl Session {
     pub(crate) fn said(&self) -> Vec<String> {
         let mut lines: Vec<String> =
             self.proposals().iter().map(|proposal| self.expects(proposal)).collect();
+        for effect in self.effects.list() {
+            match effect {
+                Effect::EndChild { tuple, whose } => {
+                    let whose = match whose {
+                        Whose::Own => "own",
+                        Whose::Anybodys => "any",
+                    };
+                    let Tuple { src, sport, dst, dport, proto } = tuple;
+                    lines.push(format!("end {whose} {proto} {src}:{sport} -> {dst}:{dport}"));
+                }
+                Effect::ForgetKeymap => lines.push(String::from("forget keymap")),
+                _ => {}
+            }
+        }
         let note = |what: &str, note: &Note| format!("{what} {}", note.reason);
         lines.extend(self.effects.notes().iter().map(|n| note("note", n)));
         lines.extend(self.effects.drop_reason().iter().map(|n| note("drop", n)));
@@ -215,7 +231,7 @@ impl Stream {
     }
 }
 
-/// Text with the escapes `\r \n \t \0 \\ \xNN`.
+/// Text with the escapes `\r \n \t \0 \\ \xNN`; `{N}` behind one stands for N of them in all.
 pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut chars = text.chars();
@@ -235,6 +251,14 @@ pub(crate) fn unescape(text: &str) -> Vec<u8> {
                 bytes.push(u8::from_str_radix(&digits, 16).expect("two hexadecimal digits"));
             }
             other => panic!("no escape: {other:?} in {text:?}"),
+        }
+        if let Some((count, rest)) =
+            chars.as_str().strip_prefix('{').and_then(|t| t.split_once('}'))
+        {
+            let count: usize = count.parse().expect("a number of bytes");
+            let byte = *bytes.last().expect("the escaped one");
+            bytes.extend(std::iter::repeat_n(byte, count - 1));
+            chars = rest.chars();
         }
     }
     bytes
