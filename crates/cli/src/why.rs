@@ -147,7 +147,8 @@ fn write_tracked(
         if let Some(announced) = connection.announced {
             write!(
                 out,
-                "; child of connection {}, announced by packet {}, bytes {}..{}",
+                "\n{:14}child of connection {}, announced by packet {}, bytes {}..{}",
+                "",
                 connection.master.unwrap_or(0),
                 announced.packet,
                 announced.offset,
@@ -227,24 +228,19 @@ fn write_walk(
         let indent = "  ".repeat(depth + 2);
         match step {
             eval::Step::Missed(rule, part) if every_rule => {
-                let line = show(program, *rule);
-                let why = missed(program, *rule, *part);
-                writeln!(out, "{indent}{DIM}- {line}   [not: {why}]{DIM:#}")?;
+                let remark = format!("not: {}", missed(program, *rule, *part));
+                write_rule(out, &indent, DIM, '-', &show(program, *rule), &remark)?;
             }
             eval::Step::Missed(..) | eval::Step::Policy(_) => {}
             eval::Step::Matched(rule) => writeln!(out, "{indent}+ {}", show(program, *rule))?,
             eval::Step::Unknown(rule, part) => {
-                let line = show(program, *rule);
-                let why = missed(program, *rule, *part);
-                writeln!(out, "{indent}{ODD}? {line}   [cannot be evaluated: {why}]{ODD:#}")?;
+                let remark = format!("cannot be evaluated: {}", missed(program, *rule, *part));
+                write_rule(out, &indent, ODD, '?', &show(program, *rule), &remark)?;
             }
             eval::Step::Assumed(rule, answer) => {
                 let answer = if *answer { "match" } else { "no-match" };
-                writeln!(
-                    out,
-                    "{indent}{ODD}~ {}   [assumed: {answer}]{ODD:#}",
-                    show(program, *rule)
-                )?;
+                let remark = format!("assumed: {answer}");
+                write_rule(out, &indent, ODD, '~', &show(program, *rule), &remark)?;
             }
             eval::Step::Enter(_) => depth += 1,
             eval::Step::Return(_) => depth = depth.saturating_sub(1),
@@ -252,6 +248,26 @@ fn write_walk(
     }
     Ok(())
 }
+
+/// A rule with a remark: behind it where there is room, else below it.
+fn write_rule(
+    out: &mut impl Write,
+    indent: &str,
+    style: Style,
+    mark: char,
+    rule: &str,
+    remark: &str,
+) -> io::Result<()> {
+    let together = indent.len() + rule.len() + remark.len() + 7;
+    let between = match together <= WIDTH {
+        true => "   ".to_owned(),
+        false => format!("\n{indent}    "),
+    };
+    writeln!(out, "{indent}{style}{mark} {rule}{between}[{remark}]{style:#}")
+}
+
+/// Columns of a line in which a rule and a remark share it.
+const WIDTH: usize = 80;
 
 /// `FORWARD 4 (line 17): -p tcp ...`
 fn show(program: &Program, id: RuleId) -> String {

@@ -112,7 +112,7 @@ fn captures() {
             ),
             ("replay DIR/empty", 1, &["it is empty; captures are pcap or pcapng files"]),
             ("replay DIR/noise", 1, &["noise: it is no pcap or pcapng capture: it begins with"]),
-            ("replay DIR/text", 1, &["it begins with 70 61 63 6b"]),
+            ("replay DIR/text", 1, &["text: it is text: rules are given with --rules"]),
             ("replay DIR", 1, &["Is a directory"]),
             ("replay DIR/none", 1, &["none: No such file"]),
             ("replay - -", 2, &["the standard input can be read only once"]),

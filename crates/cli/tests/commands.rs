@@ -69,7 +69,8 @@ fn the_readme_s_attack() {
         (
             &format!("{BOUNCE} --set nf_conntrack_ftp.loose=1"),
             &[
-                "10.1.0.5:5432 by FORWARD 1; ftp, packet 23, bytes 0..19",
+                "10.1.0.5:5432 by FORWARD 1\n",
+                "  announced by packet 23, bytes 0..19: \"PORT 10,1,0,5,21,56\" (ftp)\n",
                 "  accepted                                         42",
             ],
             &[],
@@ -78,9 +79,9 @@ fn the_readme_s_attack() {
             &format!("{BOUNCE} --set nf_conntrack_ftp.loose=1 --packet 26 --why"),
             &[
                 "   26     0.010610 accept  RELATED     eth2>eth1 tcp 10.2.0.10:40463",
-                "      - PREROUTING 2 (line 6): -p tcp -m tcp --dport 21 -j CT --helper ftp   \
-                 [not: -m tcp --dport 21]",
-                "child of connection 1, announced by packet 23, bytes 0..19",
+                "      - PREROUTING 2 (line 6): -p tcp -m tcp --dport 21 -j CT --helper ftp\n\
+                \x20         [not: -m tcp --dport 21]\n",
+                "child of connection 1, announced by packet 23, bytes 0..19\n",
                 "  ACCEPT: leaves by eth1, by filter FORWARD rule 1 (line 12)",
             ],
             &[],
@@ -100,7 +101,7 @@ fn the_flags_of_replay() {
     let rows: &[Row<'_>] = &[
         (
             &format!("{FTP} {capture}"),
-            &["by raw PREROUTING 1", "chain-policy", "  RELATED   "],
+            &["by raw PREROUTING 1", " by policy\n", "  RELATED   "],
             &[],
         ),
         (&format!("{FTP} {capture} --summary"), &["packets                        "], &[]),

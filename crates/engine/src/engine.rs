@@ -34,6 +34,8 @@ pub struct Engine {
     pub(crate) defragmenter: Defragmenter,
     /// What the helper under way wants; kept for its memory.
     pub(crate) effects: Effects,
+    /// What helpers were not believed in, by reason.
+    pub(crate) doubts: Vec<u64>,
     next_deadline: Time,
     /// Packets to come; kept for its memory.
     foreseen: Vec<Prepared>,
@@ -74,6 +76,7 @@ impl Engine {
             conntrack,
             defragmenter,
             effects: Effects::new(),
+            doubts: vec![0; Reason::ALL.len()],
             next_deadline: Time(0),
             foreseen: Vec::new(),
         }
@@ -235,6 +238,12 @@ impl Engine {
     /// The helpers as they are registered.
     pub fn instances(&self) -> &Instances {
         &self.settings.instances
+    }
+
+    /// How often helpers, their guards and the expectation table refused to believe a payload
+    /// for this reason.
+    pub fn doubts(&self, reason: Reason) -> u64 {
+        self.doubts.get(reason as usize).copied().unwrap_or(0)
     }
 
     /// The name of a helper.

@@ -121,6 +121,11 @@ impl Engine {
         }
         let drop = self.effects.drop_reason().map(|note| note.reason).or(refused);
         let effects = &self.effects;
+        let noted = effects.notes().iter().copied().chain(effects.blind_reason());
+        let refusals = expected.iter().filter_map(|expecting| expecting.made.err());
+        for reason in noted.map(|note| note.reason).chain(refusals) {
+            self.doubts[reason as usize] += 1;
+        }
         p.note(|| Step::Helped {
             helper,
             notes: effects.notes().to_vec(),

@@ -72,10 +72,35 @@ enum Format {
 pub(crate) enum NotACapture {
     #[error("it is empty")]
     Empty,
-    #[error("it is no pcap or pcapng capture: it begins with {}", hexadecimal(.0))]
+    #[error("{}", foreign(.0))]
     Magic([u8; 4]),
     #[error("{0}")]
     Read(#[from] std::io::Error),
+}
+
+/// Beginnings of other files that people have, what they are and what to do.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"\xfd7zX", "it is compressed with xz: decompress it first, `xz -dc FILE | kinwall ... -`"),
+    (b"BZh", "it is compressed with bzip2: decompress it first, `bzip2 -dc FILE | kinwall ... -`"),
+    (b"\x04\x22\x4d\x18", "it is compressed with lz4: decompress it first, `lz4 -dc FILE | ...`"),
+    (b"PK\x03\x04", "it is a zip archive: unpack it first"),
+    (b"snoo", "it is a snoop capture: `editcap -F pcapng` converts it"),
+    (b"GMBU", "it is a capture of Network Monitor: `editcap -F pcapng` converts it"),
+    (b"TRSN", "it is a capture of Sniffer: `editcap -F pcapng` converts it"),
+];
+
+/// What a file with this beginning is, if it is no capture.
+fn foreign(magic: &[u8; 4]) -> String {
+    let known = FOREIGN.iter().find(|(beginning, _)| magic.starts_with(beginning));
+    match known {
+        Some((_, what)) => (*what).to_owned(),
+        None if magic.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')) => {
+            "it is text: rules are given with --rules, a topology with --topology".to_owned()
+        }
+        None => {
+            format!("it is no pcap or pcapng capture: it begins with {}", hexadecimal(magic))
+        }
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! Captures through the engine; the clock is the capture's.
 
+mod announcements;
 mod arrival;
 mod capture;
 pub mod output;

@@ -8,7 +8,6 @@ use crate::replay::{Replay, tuple};
 use crate::source::Frame;
 use kinwall_engine::{Event, ExpectationView, HelperId, Outcome, RuleRef, View};
 use kinwall_terms::{Time, Verdict};
-use kinwall_wire::link;
 
 /// What a record about a packet borrows: the names of its rule.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +38,6 @@ impl Replay {
         let lives = matches!(outcome.verdict, Verdict::Accept | Verdict::Queue(_));
         let is_known =
             |facts: &kinwall_engine::ConnectionFacts| lives || facts.status.bits() & CONFIRMED != 0;
-        let network = frame
-            .link_type
-            .and_then(|link_type| link::strip(link_type, frame.bytes).ok())
-            .map(|link| link.network(frame.bytes));
         PacketRecord {
             packet: frame.number,
             time: Instant(frame.time),
@@ -61,19 +56,11 @@ impl Replay {
                 offset: announced.offset,
                 length: announced.length,
                 expectation: announced.expectation,
+                text: self.announcements.text(&announced),
             }),
-            rule: names.rule.as_ref().map(|rule| RuleName {
-                family: rule.family,
-                table: rule.table,
-                chain: &rule.chain,
-                number: rule.number,
-                line: rule.line,
-                file: match sources {
-                    [_, _, ..] => sources.get(usize::from(rule.file)).map(String::as_str),
-                    _ => None,
-                },
-            }),
+            rule: names.rule.as_ref().map(|rule| RuleName::new(rule, sources)),
             reason: outcome.reason,
+            invalid: outcome.invalid,
             translated: None,
             reject_with: match outcome.verdict {
                 Verdict::Reject(with) => Some(with),
@@ -84,7 +71,7 @@ impl Replay {
                 _ => None,
             },
             cut: frame.is_cut(),
-            tuple: network.and_then(tuple),
+            tuple: tuple(frame),
         }
     }
 
@@ -179,6 +166,23 @@ impl Replay {
 
     fn helper(&self, id: HelperId) -> &str {
         self.engine.helper_name(id)
+    }
+}
+
+impl<'a> RuleName<'a> {
+    /// The name of a rule; `sources` are the names of the rule files.
+    pub fn new(rule: &'a RuleRef, sources: &'a [String]) -> RuleName<'a> {
+        RuleName {
+            family: rule.family,
+            table: rule.table,
+            chain: &rule.chain,
+            number: rule.number,
+            line: rule.line,
+            file: match sources {
+                [_, _, ..] => sources.get(usize::from(rule.file)).map(String::as_str),
+                _ => None,
+            },
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Captured packets through the engine, one after the other.
 
+use crate::announcements::Announcements;
 use crate::arrival::{Arrival, Arrivals};
 use crate::output::Skipped;
 use crate::source::{Frame, Source};
@@ -7,7 +8,7 @@ use crate::tally::Tally;
 use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
-use kinwall_wire::link::{self, PacketType};
+use kinwall_wire::link::{self, LinkError, PacketType};
 use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -45,6 +46,7 @@ pub struct Replay {
     changes: VecDeque<Change>,
     now: Option<Time>,
     arrivals: Arrivals,
+    pub(crate) announcements: Announcements,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
     pub(crate) tally: Tally,
@@ -55,9 +57,16 @@ impl Replay {
     pub fn new(engine: Engine, clock: Clock, mut changes: Vec<Change>) -> Replay {
         changes.sort_by_key(|change| change.packet);
         let tally = Tally::new(&engine);
-        let arrivals = Arrivals::default();
-        let (changes, mended) = (changes.into(), Vec::new());
-        Replay { engine, clock, changes, now: None, arrivals, mended, tally }
+        Replay {
+            engine,
+            clock,
+            changes: changes.into(),
+            now: None,
+            arrivals: Arrivals::default(),
+            announcements: Announcements::default(),
+            mended: Vec::new(),
+            tally,
+        }
     }
 
     /// The engine, for what its tables hold.
@@ -118,11 +127,17 @@ impl Replay {
         };
         let bytes = Cow::Borrowed(network);
         let mut packet = Packet { number: frame.number, ingress, link, mark: 0, bytes };
+        let expectations = self.engine.conntrack().stats().expectations_created;
         let outcome = match trace {
             Some(trace) => self.engine.handle_traced(now, &mut packet, trace),
             None => self.engine.handle(now, &mut packet),
         };
         self.tally.outcome(&outcome);
+        if self.engine.conntrack().stats().expectations_created > expectations
+            && let Ok(headers) = Headers::parse(&packet.bytes)
+        {
+            self.announcements.keep(frame.number, headers.payload(&packet.bytes));
+        }
         Ok(Some(outcome))
     }
 
@@ -139,15 +154,17 @@ impl Replay {
 
     fn strip<'a>(&mut self, frame: &Frame<'a>) -> Option<(LinkFacts, &'a [u8])> {
         let Skipped { not_ip, unread, other_host, .. } = &mut self.tally.skipped;
-        let Some(Ok(link)) = frame.link_type.map(|link_type| link::strip(link_type, frame.bytes))
-        else {
-            *unread += 1;
-            return None;
+        let link = match frame.link_type.map(|link_type| link::strip(link_type, frame.bytes)) {
+            Some(Ok(link)) if link.is_ip() => link,
+            Some(Ok(_) | Err(LinkError::Llc | LinkError::Protocol(_))) => {
+                *not_ip += 1;
+                return None;
+            }
+            Some(Err(LinkError::Truncated | LinkError::Version(_))) | None => {
+                *unread += 1;
+                return None;
+            }
         };
-        if !link.is_ip() {
-            *not_ip += 1;
-            return None;
-        }
         if link.packet_type == PacketType::OtherHost {
             *other_host += 1;
             return None;
@@ -208,8 +225,14 @@ fn mend<'a>(network: &'a [u8], frame: &Frame<'_>, into: &'a mut Vec<u8>) -> &'a 
 /// Bytes of the fixed IPv6 header, which its length field leaves out.
 const IPV6_HEADER_BYTES: usize = 40;
 
-/// The tuple of a packet as it arrived; `None` when its network header cannot be read.
-pub(crate) fn tuple(network: &[u8]) -> Option<Tuple> {
+/// The tuple of the packet in `frame` as it arrived; `None` when its headers cannot be read.
+pub(crate) fn tuple(frame: &Frame<'_>) -> Option<Tuple> {
+    let link = link::strip(frame.link_type?, frame.bytes).ok()?;
+    let mut mended = Vec::new();
+    let network = match link.network(frame.bytes) {
+        network if frame.is_cut() => mend(network, frame, &mut mended),
+        network => network,
+    };
     let headers = Headers::parse(network).ok()?;
     let (sport, dport) = match headers.l4 {
         L4::Icmp(icmp) => (icmp.id, u16::from_be_bytes([icmp.kind, icmp.code])),

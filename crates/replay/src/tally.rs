@@ -87,9 +87,14 @@ fn kind(verdict: Verdict) -> usize {
 }
 
 impl Replay {
-    /// Everything so far, counted. At most `top` rows in each list; `damage` is what reading
-    /// met.
-    pub fn summary(&self, top: usize, damage: u64) -> Summary {
+    /// Packets of which the captures kept only the beginning.
+    pub fn cut(&self) -> u64 {
+        self.tally.cut
+    }
+
+    /// Everything so far, counted. At most `top` rows in each list; `sources` are the names of
+    /// the rule files, told where there are several; `damage` is what reading met.
+    pub fn summary(&self, top: usize, sources: &[String], damage: u64) -> Summary {
         let tally = &self.tally;
         let [accepted, dropped, rejected, queued, unknown, consumed] = tally.verdicts;
         let conntrack = self.engine.conntrack();
@@ -120,8 +125,13 @@ impl Replay {
                 matched: stats.expectations_matched,
                 refused: stats.expectations_refused,
             },
+            not_believed: Reason::ALL
+                .iter()
+                .map(|reason| (reason.name(), self.engine.doubts(*reason)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             drops_by_reason: self.drops_by_reason(top),
-            drops_by_rule: self.drops_by_rule(top),
+            drops_by_rule: self.drops_by_rule(top, sources),
             damage,
         }
     }
@@ -136,7 +146,7 @@ impl Replay {
         rows
     }
 
-    fn drops_by_rule(&self, top: usize) -> Vec<RuleCount> {
+    fn drops_by_rule(&self, top: usize, sources: &[String]) -> Vec<RuleCount> {
         let mut rows: Vec<(Family, RuleId, u64)> = Vec::new();
         for family in Family::ALL {
             let counts = self.tally.rules[family.index()].iter().zip(0..);
@@ -147,15 +157,7 @@ impl Replay {
         rows.truncate(top);
         let named = |(family, id, count): (Family, RuleId, u64)| {
             let place = self.engine.program(family)?.reference(id)?;
-            let name = RuleName {
-                family,
-                table: place.table,
-                chain: &place.chain,
-                number: place.number,
-                line: place.line,
-                file: None,
-            };
-            Some(RuleCount::new(&name, count))
+            Some(RuleCount::new(&RuleName::new(&place, sources), count))
         };
         rows.into_iter().filter_map(named).collect()
     }

@@ -223,11 +223,18 @@ fn what_is_no_capture_says_what_it_is() {
         refused(b""),
         "f: it is empty; captures are pcap or pcapng files, as they are or in gzip or zstd"
     );
-    assert!(
-        refused(b"hello").starts_with("f: it is no pcap or pcapng capture: it begins with 68 65")
-    );
-    assert!(refused(b"\x01").starts_with("f: it is no pcap or pcapng capture"));
-    assert!(refused(&gzip(b"hello")).contains("68 65 6c 6c"));
+    let rows: [(&[u8], &str); 7] = [
+        (b"hell\0", "f: it is text: rules are given with --rules, a topology with --topology; "),
+        (b"\x01", "f: it is no pcap or pcapng capture: it begins with 01 00 00 00; "),
+        (&gzip(&[9, 8, 7, 6]), "f: it is no pcap or pcapng capture: it begins with 09 08 07 06; "),
+        (b"\xfd7zXZ\0", "f: it is compressed with xz: decompress it first, `xz -dc FILE | kin"),
+        (b"BZh91", "f: it is compressed with bzip2"),
+        (b"snoop\0\0\0", "f: it is a snoop capture: `editcap -F pcapng` converts it; "),
+        (b"PK\x03\x04", "f: it is a zip archive: unpack it first; "),
+    ];
+    for (file, expected) in rows {
+        assert!(refused(file).starts_with(expected), "{expected}: {}", refused(file));
+    }
     assert!(refused(&[0x1f, 0x8b, 0, 0]).starts_with("f: "));
     assert!(refused(&[0x28, 0xb5, 0x2f, 0xfd, 0xff]).starts_with("f: "));
 }

@@ -53,9 +53,16 @@ fn related() -> PacketRecord<'static> {
         own_helper: None,
         connection: Some(7),
         master: Some(3),
-        announced_by: Some(AnnouncedBy { packet: 9, offset: 20, length: 18, expectation: 2 }),
+        announced_by: Some(AnnouncedBy {
+            packet: 9,
+            offset: 20,
+            length: 18,
+            expectation: 2,
+            text: Some("10,1,0,2,222,123".to_owned()),
+        }),
         rule: Some(rule()),
         reason: None,
+        invalid: None,
         translated: None,
         reject_with: None,
         queue: None,
@@ -92,7 +99,8 @@ fn rejected() -> PacketRecord<'static> {
         packet: 14,
         verdict: Verdict::Reject(RejectWith::TcpReset),
         ctstate: Some(CtState::Invalid),
-        reason: Some(Reason::TcpWindow),
+        reason: Some(Reason::Rule),
+        invalid: Some(Reason::TcpWindow),
         reject_with: Some(RejectWith::TcpReset),
         helper: None,
         announced_by: None,
@@ -149,6 +157,7 @@ fn summary() -> Summary {
         ctstates: [("NEW", 1000), ("none", 3)].into(),
         connections: ConnectionCounts { new: 900, left: 20, ended: [("timeout", 880)].into() },
         expectations: ExpectationCounts { new: 5, matched: 4, refused: 1 },
+        not_believed: [("guard-port", 3)].into(),
         drops_by_reason: vec![Counted { reason: "rule", packets: 300 }],
         drops_by_rule: vec![RuleCount::new(&rule(), 300)],
         damage: 1,
@@ -261,8 +270,8 @@ fn json_lines_have_the_fields_of_the_design_in_their_order() {
         r#"{"type":"packet","packet":12,"time":"2026-01-01T00:00:00.000001Z","in":"eth0","#,
         r#""out":"eth1","verdict":"accept","ctstate":"RELATED","ctstatus":["EXPECTED","#,
         r#""CONFIRMED"],"direction":"original","helper":"ftp","own_helper":null,"connection":7,"#,
-        r#""master":3,"announced_by":{"packet":9,"offset":20,"length":18,"expectation":2},"#,
-        r#""rule":{"family":"ipv4","table":"filter","chain":"FORWARD","number":4,"line":17},"#,
+        r#""master":3,"announced_by":{"packet":9,"offset":20,"length":18,"expectation":2,"#,
+        r#""text":"10,1,0,2,222,123"},"rule":{"family":"ipv4","table":"filter","chain":"FORWARD","number":4,"line":17},"#,
         r#""reason":null,"translated":null}"#,
         "\n",
         r#"{"type":"expectation","event":"new","packet":9,"expectation":2,"helper":"ftp","#,
@@ -295,10 +304,11 @@ fn text_is_one_line_a_packet() {
     ];
     let expected = [
         "   12     0.000000 accept  RELATED     eth0>eth1 tcp 10.2.0.2:20 > 10.1.0.2:56955 \
-         by FORWARD 4; ftp, packet 9, bytes 20..38\n",
+         by FORWARD 4\n",
+        "                   announced by packet 9, bytes 20..38: \"10,1,0,2,222,123\" (ftp)\n",
         "   13     1.499999 drop    -           unreadable cut malformed-network-header\n",
         "   14     0.000000 reject  INVALID     eth0> udp [fd00::1]:53 > [fd00::2]:1024 \
-         by mangle FORWARD 4 tcp-window\n",
+         by mangle FORWARD 4 (tcp-window)\n",
     ];
     let expected = expected.concat();
     assert_eq!(text(Style::default(), &records), expected);
@@ -307,6 +317,9 @@ fn text_is_one_line_a_packet() {
     assert!(events.contains(line), "{events}");
     let line = "    1              connection 3 new: icmp 10.1.0.2 > 10.2.0.2 type 8 code 0\n";
     assert!(events.contains(line), "{events}");
+    let update = [Record::Connection(connection(ConnectionEvent::Update, L4Proto::TCP))];
+    let told = text(Style { events: true, ..Style::default() }, &update);
+    assert!(told.contains(" (EXPECTED SEEN_REPLY ASSURED SRC_NAT "), "{told}");
     let coloured = text(Style { colour: true, ..Style::default() }, &records);
     assert!(coloured.contains("\u{1b}[32maccept \u{1b}[0m"), "{coloured}");
 }
@@ -319,14 +332,17 @@ packets                                     1,234,567
   dropped                                         500
   rejected                                         60
   not IP                                            7
+ct states
   NEW                                           1,000
-  none                                              3
+  never tracked                                     3
 connections                                       900
   at the end                                       20
   timeout                                         880
 expectations                                        5
   matched                                           4
   refused                                           1
+not believed by helpers
+  guard-port                                        3
 drops by reason
   rule                                            300
 drops by rule

@@ -277,8 +277,15 @@ impl Session<'_> {
             ));
         }
         let damage = source.damage_count();
+        let cut = self.replay.cut();
+        if cut > 0 {
+            say::note(format_args!(
+                "{cut} packets were cut by the capture; what helpers would have read in the rest \
+                 of them is not known (tcpdump -s 0 keeps all)"
+            ));
+        }
         if self.args.packet.is_none() {
-            let summary = self.replay.summary(self.args.top, damage);
+            let summary = self.replay.summary(self.args.top, &self.sources, damage);
             out.record(&Record::Summary(Box::new(summary)))?;
         }
         out.flush()?;

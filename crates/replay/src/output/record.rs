@@ -65,6 +65,9 @@ pub struct PacketRecord<'a> {
     /// Why it was dropped or is INVALID.
     #[serde(serialize_with = "text_or_null")]
     pub reason: Option<Reason>,
+    /// Why it is INVALID, whoever dropped it in the end.
+    #[serde(serialize_with = "text_or_null", skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Reason>,
     /// Its tuple after address translation.
     pub translated: Option<Ends>,
     /// The answer of a reject.
@@ -82,7 +85,7 @@ pub struct PacketRecord<'a> {
 }
 
 /// The packet, and the bytes in it, that announced a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AnnouncedBy {
     /// Number of the packet.
     pub packet: u64,
@@ -92,6 +95,9 @@ pub struct AnnouncedBy {
     pub length: u32,
     /// Number of the expectation.
     pub expectation: u64,
+    /// The announcement as text, other bytes as `\xHH`, where it is kept still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// A rule, by its place.

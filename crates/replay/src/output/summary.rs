@@ -39,6 +39,8 @@ pub struct Summary {
     pub connections: ConnectionCounts,
     /// Expectations.
     pub expectations: ExpectationCounts,
+    /// What helpers, their guards and the expectation table refused, by reason.
+    pub not_believed: BTreeMap<&'static str, u64>,
     /// Dropped and rejected packets by reason, most first.
     pub drops_by_reason: Vec<Counted>,
     /// Dropped and rejected packets by rule, most first.
@@ -113,6 +115,9 @@ pub struct RuleCount {
     pub number: u32,
     /// Line in the file, from 1.
     pub line: u32,
+    /// The file, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// How many.
     pub packets: u64,
 }
@@ -120,8 +125,9 @@ pub struct RuleCount {
 impl RuleCount {
     /// A rule and how many packets it decided.
     pub fn new(rule: &RuleName<'_>, packets: u64) -> RuleCount {
-        let RuleName { family, table, chain, number, line, .. } = *rule;
-        RuleCount { family, table, chain: chain.to_owned(), number, line, packets }
+        let RuleName { family, table, chain, number, line, file } = *rule;
+        let (chain, file) = (chain.to_owned(), file.map(str::to_owned));
+        RuleCount { family, table, chain, number, line, file, packets }
     }
 }
 

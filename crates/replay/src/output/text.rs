@@ -1,9 +1,10 @@
 //! Text for people: one line a packet, narrow, the same columns throughout.
 
 use super::{
-    ConnectionEvent, ExpectationEvent, Output, PacketRecord, Record, RuleCount, RuleName, Summary,
+    AnnouncedBy, ConnectionEvent, ConnectionRecord, ExpectationEvent, Output, PacketRecord, Record,
+    RuleCount, RuleName, Summary,
 };
-use kinwall_terms::{CtState, InterfaceName, L4Proto, Table, Time, Tuple, Verdict};
+use kinwall_terms::{CtState, InterfaceName, L4Proto, Reason, Table, Time, Tuple, Verdict};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -80,23 +81,32 @@ impl<W: Write> Text<W> {
         self.because(packet)
     }
 
-    /// The end of the line: who decided and why, and what announced the packet.
+    /// The end of the line: who decided and why; and a line about what announced the packet.
     fn because(&mut self, packet: &PacketRecord<'_>) -> fmt::Result {
         match (packet.rule, packet.reason) {
             (Some(rule), _) => self.coloured(FAINT, format_args!(" by {}", By(rule)))?,
+            (None, Some(Reason::ChainPolicy)) => {
+                self.coloured(FAINT, format_args!(" by policy"))?
+            }
             (None, Some(reason)) => self.coloured(BAD, format_args!(" {reason}"))?,
             (None, None) => {}
         }
-        if let (Some(_), Some(reason)) = (packet.rule, packet.reason)
-            && packet.ctstate == Some(CtState::Invalid)
-        {
-            self.coloured(BAD, format_args!(" {reason}"))?;
+        let told = packet.rule.is_none() && packet.reason == packet.invalid;
+        if let Some(reason) = packet.invalid.filter(|_| !told) {
+            self.coloured(BAD, format_args!(" ({reason})"))?;
         }
-        if let (Some(CtState::Related), Some(from)) = (packet.ctstate, packet.announced_by) {
-            let helper = packet.helper.unwrap_or("no helper");
+        if let (Some(CtState::Related), Some(from)) = (packet.ctstate, &packet.announced_by) {
             let end = from.offset.saturating_add(from.length);
-            let bytes = format_args!("bytes {}..{end}", from.offset);
-            self.coloured(BOLD, format_args!("; {helper}, packet {}, {bytes}", from.packet))?;
+            write!(self.line, "\n{:>18} ", "")?;
+            let AnnouncedBy { packet: number, offset, .. } = from;
+            let bytes = format_args!("announced by packet {number}, bytes {offset}..{end}");
+            self.coloured(BOLD, bytes)?;
+            if let Some(text) = &from.text {
+                write!(self.line, ": \"{text}\"")?;
+            }
+            if let Some(helper) = packet.helper {
+                write!(self.line, " ({helper})")?;
+            }
         }
         Ok(())
     }
@@ -134,7 +144,8 @@ impl<W: Write> Text<W> {
                 let what = connection_event_name(&record.event);
                 let flow = Flow(record.original.0);
                 let number = record.connection;
-                self.aside(record.packet, format_args!("connection {number} {what}: {flow}"))
+                let now = Now(record);
+                self.aside(record.packet, format_args!("connection {number} {what}: {flow}{now}"))
             }
             Record::Summary(summary) => self.summary(summary),
             Record::Expectation(_) | Record::Connection(_) => Ok(()),
@@ -166,7 +177,11 @@ impl<W: Write> Text<W> {
         if summary.cut > 0 {
             self.row("cut by the capture", summary.cut, ODD)?;
         }
+        if !summary.ctstates.is_empty() {
+            self.line.push_str("ct states\n");
+        }
         for (state, count) in &summary.ctstates {
+            let state = if *state == "none" { "never tracked" } else { state };
             self.row(&format!("  {state}"), *count, "")?;
         }
         let connections = &summary.connections;
@@ -183,6 +198,23 @@ impl<W: Write> Text<W> {
                 self.row("  refused", expectations.refused, ODD)?;
             }
         }
+        self.refusals(summary)?;
+        if summary.damage > 0 {
+            self.row("damage in the captures", summary.damage, BAD)?;
+        }
+        // Every line ends itself here; the caller ends the last one.
+        self.line.truncate(self.line.trim_end_matches('\n').len());
+        Ok(())
+    }
+
+    /// What was not believed, and what was dropped.
+    fn refusals(&mut self, summary: &Summary) -> fmt::Result {
+        if !summary.not_believed.is_empty() {
+            self.line.push_str("not believed by helpers\n");
+        }
+        for (reason, count) in &summary.not_believed {
+            self.row(&format!("  {reason}"), *count, ODD)?;
+        }
         if !summary.drops_by_reason.is_empty() {
             self.line.push_str("drops by reason\n");
             for counted in &summary.drops_by_reason {
@@ -192,16 +224,15 @@ impl<W: Write> Text<W> {
         if !summary.drops_by_rule.is_empty() {
             self.line.push_str("drops by rule\n");
             for rule in &summary.drops_by_rule {
-                let RuleCount { family, table, chain, number, line, packets } = rule;
-                let name = format!("  {family} {table} {chain} {number} (line {line})");
+                let RuleCount { family, table, chain, number, line, file, packets } = rule;
+                let place = match file {
+                    Some(file) => format!("{file}:{line}"),
+                    None => format!("line {line}"),
+                };
+                let name = format!("  {family} {table} {chain} {number} ({place})");
                 self.row(&name, *packets, "")?;
             }
         }
-        if summary.damage > 0 {
-            self.row("damage in the captures", summary.damage, BAD)?;
-        }
-        // Every line ends itself here; the caller ends the last one.
-        self.line.truncate(self.line.trim_end_matches('\n').len());
         Ok(())
     }
 
@@ -253,6 +284,21 @@ fn connection_event_name(event: &ConnectionEvent<'_>) -> String {
         ConnectionEvent::New => "new".to_owned(),
         ConnectionEvent::Update => "changed".to_owned(),
         ConnectionEvent::Destroyed { reason } => format!("ended ({reason})"),
+    }
+}
+
+/// What a connection has become: ` (ESTABLISHED: SEEN_REPLY ASSURED)`.
+struct Now<'a>(&'a ConnectionRecord<'a>);
+
+impl fmt::Display for Now<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.event != ConnectionEvent::Update {
+            return Ok(());
+        }
+        // Every connection that is told of is confirmed.
+        let told = self.0.status.iter().filter(|status| **status != "CONFIRMED");
+        let words: Vec<&str> = self.0.state.into_iter().chain(told.copied()).collect();
+        write!(f, " ({})", words.join(" "))
     }
 }
 
