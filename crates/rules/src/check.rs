@@ -1,11 +1,15 @@
-//! What can only be said of a whole table: chains that run in circles or too deep, and
-//! extensions reached from hooks where they are not allowed.
+//! What can only be said of a whole table or rule set: chains that run in circles or too deep,
+//! extensions reached from hooks where they are not allowed, and rules that share something by
+//! name and do not agree on what it is.
 
 use crate::diagnostic::{Diagnostic, Mistakes, Span};
+use crate::matches::Match;
 use crate::program::JUMP_DEPTH_MAX;
 use crate::ruleset::{Rule, Ruleset, TableRules};
 use crate::targets::Target;
+use crate::targets::rateest::Rateest;
 use kinwall_terms::Hook;
+use std::collections::HashMap;
 
 /// Reports what is wrong with the tables of `ruleset`.
 pub(crate) fn check(ruleset: &Ruleset, mistakes: &mut Mistakes) {
@@ -14,6 +18,7 @@ pub(crate) fn check(ruleset: &Ruleset, mistakes: &mut Mistakes) {
         let reach = depths(rules, mistakes);
         check_hooks(rules, &reach, mistakes);
     }
+    check_shared(ruleset, mistakes);
     mistakes.file = file;
 }
 
@@ -121,6 +126,31 @@ fn check_extension(
     let allowed: Vec<&str> = allowed.iter().map(|hook| hook.chain()).collect();
     let message = format!("{name} is reached from {hook}, where it is not allowed");
     report(rule, message, format!("allowed from {}", allowed.join(", ")), mistakes);
+}
+
+/// The tables of hashlimit either limit or measure, and an estimator has one way to measure.
+fn check_shared(ruleset: &Ruleset, mistakes: &mut Mistakes) {
+    let mut measured: HashMap<&str, bool> = HashMap::new();
+    let mut estimators: HashMap<&str, &Rateest> = HashMap::new();
+    for (_, _, rule) in ruleset.rules() {
+        for found in &rule.matches {
+            let Match::Hashlimit(limit) = found else { continue };
+            let measures = limit.rate_interval_s.is_some();
+            if *measured.entry(&limit.name).or_insert(measures) != measures {
+                let message =
+                    format!("hashlimit table {} is both limited and measured", limit.name);
+                let help = "--hashlimit-rate-match needs a --hashlimit-name of its own";
+                report(rule, message, help.to_owned(), mistakes);
+            }
+        }
+        let Some(Target::Rateest(estimator)) = &rule.target else { continue };
+        let known = *estimators.entry(&estimator.name).or_insert(estimator);
+        if known != estimator {
+            let message = format!("another rule measures {} in another way", estimator.name);
+            let help = "the same --rateest-interval and --rateest-ewmalog, or another name";
+            report(rule, message, help.to_owned(), mistakes);
+        }
+    }
 }
 
 fn report(rule: &Rule, message: String, help: String, mistakes: &mut Mistakes) {

@@ -2,6 +2,7 @@
 
 use crate::option::Test;
 use crate::ruleset::{Chain, Counters, Rule, Ruleset, TableRules};
+use kinwall_terms::Table;
 use std::fmt::{Display, Write};
 
 /// A line that grows by words, each with a blank before.
@@ -86,9 +87,13 @@ pub struct Options {
     pub counters: bool,
 }
 
-/// The whole rule set: its tables in the order in which packets meet them.
+/// The order of tables in what `iptables-save` prints.
+const TABLES: [Table; 5] = [Table::Mangle, Table::Security, Table::Raw, Table::Filter, Table::Nat];
+
+/// The whole rule set: its tables in the order of `iptables-save`.
 pub fn ruleset(ruleset: &Ruleset, options: Options) -> String {
-    ruleset.tables().map(|(_, rules)| table(rules, options)).collect()
+    let tables = TABLES.into_iter().filter_map(|name| ruleset.table(name));
+    tables.map(|rules| table(rules, options)).collect()
 }
 
 /// One table, from `*NAME` to `COMMIT`: built-in chains in their order, then user chains by

@@ -90,7 +90,14 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ),
         ("-j", "3:10 2 -j needs a value | add it behind"),
         ("! -j DROP", "3:12 2 -j cannot be negated | remove the !"),
-        ("-m multiport --dports 1 -p tcp --frob", "3:41 6 --frob is not known here"),
+        (
+            "-p tcp -m multiport --dports 1 --frob",
+            "3:41 6 --frob is not known here | multiport has --sports, --dports, --ports",
+        ),
+        (
+            "--frob",
+            "3:10 6 --frob is not known here | a -m NAME or -j NAME before it brings options",
+        ),
     ];
     for (rule, expected) in rows {
         let text = format!("*filter\n:x - [0:0]\n-A INPUT {rule}\nCOMMIT\n");

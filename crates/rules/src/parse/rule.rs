@@ -160,9 +160,15 @@ impl Draft {
         }
         let own = self.extensions.iter().flat_map(|e| e.which.spec().options);
         let known = own.flat_map(Opt::names).chain(["source", "destination", "protocol", "jump"]);
-        let help =
+        let near =
             crate::suggest::closest(name, known).map(|near| format!("did you mean --{near}?"));
-        (message, help)
+        let last = self.extensions.iter().map(|e| e.which.spec()).rfind(|s| !s.options.is_empty());
+        let options = last.map(|spec| {
+            let names: Vec<String> =
+                spec.options.iter().map(|option| format!("--{}", option.name)).collect();
+            format!("{} has {}", spec.name, names.join(", "))
+        });
+        (message, near.or(options).or(Some("a -m NAME or -j NAME before it brings options".into())))
     }
 
     /// Takes an option of the tool itself.
