@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_methods, reason = "the rows are files, and the real tool is a program")]
 
 mod common;
+#[path = "common/mixed.rs"]
+mod mixed;
 #[path = "common/random.rs"]
 mod random;
 
@@ -251,8 +253,8 @@ fn the_real_tool_prints_and_refuses_mixed_rows_as_we_do() {
     }
     let mut runner = TestRunner::deterministic();
     let mut wrong = Vec::new();
-    for ((family, table, chain), inputs) in random::inputs(&rows()) {
-        let rules = prop::collection::vec(random::mixed(family, inputs), RULES_MIXED);
+    for ((family, table, chain), inputs) in mixed::inputs(&rows()) {
+        let rules = prop::collection::vec(mixed::mixed(family, inputs), RULES_MIXED);
         let rules = rules.new_tree(&mut runner).unwrap().current();
         let file = |rules: &[String]| {
             let lines: String = rules.iter().map(|rule| format!("-A {chain} {rule}\n")).collect();

@@ -92,7 +92,8 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("! -j DROP", "3:12 2 -j cannot be negated | remove the !"),
         (
             "-p tcp -m multiport --dports 1 --frob",
-            "3:41 6 --frob is not known here | multiport has --sports, --dports, --ports",
+            "3:41 6 --frob is not known here | multiport has --sports, --dports, --ports; \
+             tcp has --sport, --dport, --tcp-flags, --syn, --tcp-option",
         ),
         (
             "--frob",

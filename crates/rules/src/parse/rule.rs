@@ -162,12 +162,14 @@ impl Draft {
         let known = own.flat_map(Opt::names).chain(["source", "destination", "protocol", "jump"]);
         let near =
             crate::suggest::closest(name, known).map(|near| format!("did you mean --{near}?"));
-        let last = self.extensions.iter().map(|e| e.which.spec()).rfind(|s| !s.options.is_empty());
-        let options = last.map(|spec| {
+        let named = |spec: &Spec| {
             let names: Vec<String> =
                 spec.options.iter().map(|option| format!("--{}", option.name)).collect();
             format!("{} has {}", spec.name, names.join(", "))
-        });
+        };
+        let specs = self.extensions.iter().map(|e| e.which.spec());
+        let named: Vec<String> = specs.filter(|s| !s.options.is_empty()).map(named).collect();
+        let options = Some(named.join("; ")).filter(|list| !list.is_empty());
         (message, near.or(options).or(Some("a -m NAME or -j NAME before it brings options".into())))
     }
 
