@@ -1,6 +1,7 @@
 //! The steps of a packet as JSON.
 
 use kinwall_engine::{AssignedBy, Engine, Outcome, Path, Step, Trace};
+use kinwall_replay::output;
 use kinwall_rules::eval;
 use kinwall_terms::Verdict;
 use serde_json::{Value, json};
@@ -102,7 +103,7 @@ fn step(engine: &Engine, step: &Step) -> Value {
             })).collect::<Vec<_>>(),
             "blind": blind.map(|reason| reason.name()),
             "expected": expected.iter().map(|expecting| json!({
-                "tuple": crate::text::expected(&expecting.expected),
+                "tuple": output::Expecting(&expecting.expected).to_string(),
                 "expectation": expecting.made.ok(),
                 "refused": expecting.made.err().map(|reason| reason.name()),
             })).collect::<Vec<_>>(),

@@ -12,7 +12,6 @@ mod render;
 mod say;
 mod sets;
 mod setup;
-mod text;
 mod why;
 
 use clap::{Parser, Subcommand};

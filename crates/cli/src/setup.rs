@@ -12,7 +12,7 @@ use kinwall_rules::program::{Assumption, Options, Program};
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, InterfaceName};
+use kinwall_terms::{Family, InterfaceName, Profile};
 use kinwall_topology::Topology;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -129,11 +129,45 @@ pub(crate) fn engine(
     rule_args: &RuleArgs,
     args: &GatewayArgs,
 ) -> Result<Engine, Failure> {
-    let mut topology = topology(args.topology.as_ref())?;
-    let mut settings = Settings::of(args.kernel, args.profile.into(), &mut topology)
+    let mut engines = engines(rules, rule_args, args, &[args.profile.into()])?;
+    Ok(engines.remove(0))
+}
+
+/// Builds engines that differ in their profile only, in the order of `profiles`.
+pub(crate) fn engines(
+    rules: &Rules,
+    rule_args: &RuleArgs,
+    args: &GatewayArgs,
+    profiles: &[Profile],
+) -> Result<Vec<Engine>, Failure> {
+    let topology = topology(args.topology.as_ref())?;
+    let sets = sets::read(&rule_args.sets)?;
+    sets::check_names(rules, &rule_args.sets, &sets)?;
+    let options = Options { assume: assumptions(rules, &sets, &rule_args.assume)? };
+    let build = |profile: &Profile| {
+        let mut topology = topology.clone();
+        let settings = settings(rules, args, *profile, &mut topology)?;
+        let compile = |family: Family| {
+            rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
+        };
+        let programs = Family::ALL.map(compile);
+        check_helpers(rules, &programs, &settings)?;
+        Ok(Engine::new(topology, settings, programs, args.seed).with_sets(sets.clone()))
+    };
+    profiles.iter().map(build).collect()
+}
+
+/// The settings of one profile: those of the topology, of scripts and of flags, in this order.
+fn settings(
+    rules: &Rules,
+    args: &GatewayArgs,
+    profile: Profile,
+    topology: &mut Topology,
+) -> Result<Settings, Failure> {
+    let mut settings = Settings::of(args.kernel, profile, topology)
         .map_err(|errors| failed_settings(args, &errors))?;
     for line in &rules.loaded.settings {
-        if let Err(error) = settings.set(&mut topology, &line.key, &line.value) {
+        if let Err(error) = settings.set(topology, &line.key, &line.value) {
             let source = rules.sources.get(usize::from(line.origin.file));
             Mistake::at(source, line.span, &error.to_string()).show();
             return Err(Failure::Reported);
@@ -141,18 +175,10 @@ pub(crate) fn engine(
     }
     for assignment in &args.set {
         let set = split_assignment(assignment)
-            .and_then(|(key, value)| settings.set(&mut topology, key, value));
+            .and_then(|(key, value)| settings.set(topology, key, value));
         set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
     }
-    let sets = sets::read(&rule_args.sets)?;
-    sets::check_names(rules, &rule_args.sets, &sets)?;
-    let options = Options { assume: assumptions(rules, &sets, &rule_args.assume)? };
-    let compile = |family: Family| {
-        rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
-    };
-    let programs = Family::ALL.map(compile);
-    check_helpers(rules, &programs, &settings)?;
-    Ok(Engine::new(topology, settings, programs, args.seed).with_sets(sets))
+    Ok(settings)
 }
 
 fn failed_settings(args: &GatewayArgs, errors: &[kinwall_engine::SettingError]) -> Failure {

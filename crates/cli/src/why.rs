@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use kinwall_conntrack::PacketCt;
 use kinwall_engine::{AssignedBy, ConnectionFacts, Engine, Expecting, Outcome, Path, Step, Trace};
 use kinwall_helpers::Note;
+use kinwall_replay::output;
 use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
@@ -164,7 +165,7 @@ fn write_tracked(
 fn write_expected(out: &mut impl Write, name: &str, expected: &[Expecting]) -> io::Result<()> {
     for expecting in expected {
         title(out, "helper")?;
-        let wanted = crate::text::expected(&expecting.expected);
+        let wanted = output::Expecting(&expecting.expected);
         match expecting.made {
             Ok(number) => writeln!(out, "{name} expects {wanted} (expectation {number})")?,
             Err(reason) => {

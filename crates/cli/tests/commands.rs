@@ -86,6 +86,22 @@ fn the_readme_s_attack() {
             ],
             &[],
         ),
+        (
+            &format!("{BOUNCE} --set nf_conntrack_ftp.loose=1 --compare-profiles"),
+            &[
+                "   23     0.009875 eth0> tcp 192.0.2.66:40058 > 10.2.0.10:21\n",
+                "    linux  accept  ESTABLISHED by FORWARD 1\n\
+                \x20          ftp expects tcp 10.2.0.10:* > 10.1.0.5:5432\n",
+                "           ftp did not believe bytes 0..19: guard-address\n",
+                "    linux  accept  RELATED by FORWARD 1, announced by packet 23\n\
+                \x20   strict drop    NEW by policy\n\
+                \x20          ftp did not believe bytes 0..19 of packet 23: guard-address\n\n",
+                "  accepted                                         42             33\n",
+                "  guard-address                                     0              1\n",
+                "packets treated differently                        10\n",
+            ],
+            &[],
+        ),
         (BOUNCE, &["drop    NEW         eth2>eth1 tcp 10.2.0.10:40463 > 10.1.0.5:5432"], &[]),
     ];
     check("attack", rows);
@@ -106,6 +122,11 @@ fn the_flags_of_replay() {
         ),
         (&format!("{FTP} {capture} --summary"), &["packets                        "], &[]),
         (&format!("{FTP} {capture} {capture} --summary"), &["           534"], &[]),
+        (
+            &format!("{FTP} {capture} --compare-profiles"),
+            &["differently                         0"],
+            &[],
+        ),
         (&format!("{FTP} {capture} --summary --top 0"), &["  dropped   "], &[]),
         (&format!("{FTP} {capture} --clock frozen --summary"), &["at the end   "], &[]),
         (&format!("{FTP} {capture} --events"), &["expectation 1 new: ftp tcp 10.1.0.2:* > "], &[]),

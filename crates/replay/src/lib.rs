@@ -3,6 +3,7 @@
 mod announcements;
 mod arrival;
 mod capture;
+mod compare;
 pub mod output;
 mod record;
 mod replay;
@@ -13,6 +14,7 @@ pub mod typed;
 mod write;
 
 pub use capture::{Damage, DamageKind, Described, PACKET_BYTES_MAX};
+pub use compare::{Compared, Profiles};
 pub use record::Names;
 pub use replay::{Change, Clock, LOOK_AHEAD, Replay};
 pub use source::{Frame, Input, OpenError, OpenErrorKind, Progress, Source};

@@ -1,11 +1,15 @@
 //! What replay says: records, as JSON lines for programs and as text for people.
 
+mod difference;
+mod flow;
 mod instant;
 mod json;
 mod record;
 mod summary;
 mod text;
 
+pub use difference::{Comparison, Difference, Doubt, Proposed, Side};
+pub use flow::{Expecting, Flow};
 pub use instant::Instant;
 pub use json::JsonLines;
 pub use record::{

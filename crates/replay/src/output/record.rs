@@ -1,7 +1,7 @@
 //! The records. Their fields in JSON are a promise to programs: `docs/replay.schema.json`
 //! describes them.
 
-use super::{Instant, Summary};
+use super::{Comparison, Difference, Instant, Summary};
 use kinwall_terms::expectation::Expected;
 use kinwall_terms::{
     CtState, Direction, Family, InterfaceName, L4Proto, Reason, RejectWith, Table, Tuple, Verdict,
@@ -22,6 +22,10 @@ pub enum Record<'a> {
     Connection(ConnectionRecord<'a>),
     /// Everything, counted. Boxed: it comes once.
     Summary(Box<Summary>),
+    /// A packet over which the profiles differ.
+    Difference(Box<Difference<'a>>),
+    /// The profiles, counted.
+    Comparison(Box<Comparison>),
 }
 
 /// What became of a packet.
@@ -239,7 +243,10 @@ impl Serialize for Ends {
     }
 }
 
-fn expected<S: Serializer>(expected: &Expected, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn expected<S: Serializer>(
+    expected: &Expected,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     use serde::ser::SerializeMap;
     let Expected { tuple, mask } = expected;
     let exact: IpAddr = match tuple.dst {
@@ -259,11 +266,11 @@ fn expected<S: Serializer>(expected: &Expected, serializer: S) -> Result<S::Ok, 
     map.end()
 }
 
-fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-fn text_or_null<T: Display, S: Serializer>(
+pub(super) fn text_or_null<T: Display, S: Serializer>(
     value: &Option<T>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -273,7 +280,7 @@ fn text_or_null<T: Display, S: Serializer>(
     }
 }
 
-fn verdict<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn verdict<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(verdict.name())
 }
 

@@ -1,13 +1,15 @@
 //! Text for people: one line a packet, narrow, the same columns throughout.
 
+mod difference;
+mod summary;
+
 use super::{
-    AnnouncedBy, ConnectionEvent, ConnectionRecord, ExpectationEvent, Output, PacketRecord, Record,
-    RuleCount, RuleName, Summary,
+    AnnouncedBy, ConnectionEvent, ConnectionRecord, ExpectationEvent, Expecting, Flow, Instant,
+    Output, PacketRecord, Record, RuleName,
 };
-use kinwall_terms::{CtState, InterfaceName, L4Proto, Reason, Table, Time, Tuple, Verdict};
+use kinwall_terms::{CtState, InterfaceName, Reason, Table, Time, Verdict};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
-use std::net::IpAddr;
 
 /// How text is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,15 +50,8 @@ impl<W: Write> Text<W> {
     }
 
     fn packet(&mut self, packet: &PacketRecord<'_>) -> fmt::Result {
-        let Time(start) = *self.start.get_or_insert(packet.time.0);
-        let passed = packet.time.0.0.saturating_sub(start);
-        let micros = passed % 1_000_000_000 / 1000;
-        write!(self.line, "{:>5} {:>5}.{micros:06} ", packet.packet, passed / 1_000_000_000)?;
-        let colour = match packet.verdict {
-            Verdict::Accept => GOOD,
-            Verdict::Drop | Verdict::Reject(_) => BAD,
-            Verdict::Queue(_) | Verdict::Unknown | Verdict::Consume => ODD,
-        };
+        self.number_and_time(packet.packet, packet.time)?;
+        let colour = verdict_colour(packet.verdict);
         self.coloured(colour, format_args!("{:<7}", packet.verdict.name()))?;
         let state = packet.ctstate.map_or("-", CtState::name);
         let colour = match packet.ctstate {
@@ -79,6 +74,14 @@ impl<W: Write> Text<W> {
             self.coloured(ODD, format_args!(" cut"))?;
         }
         self.because(packet)
+    }
+
+    /// The beginning of the line: the packet, and seconds since the first one.
+    fn number_and_time(&mut self, number: u64, at: Instant) -> fmt::Result {
+        let Time(start) = *self.start.get_or_insert(at.0);
+        let passed = at.0.0.saturating_sub(start);
+        let micros = passed % 1_000_000_000 / 1000;
+        write!(self.line, "{number:>5} {:>5}.{micros:06} ", passed / 1_000_000_000)
     }
 
     /// The end of the line: who decided and why; and a line about what announced the packet.
@@ -109,6 +112,16 @@ impl<W: Write> Text<W> {
             }
         }
         Ok(())
+    }
+
+    /// Who decided, or else why.
+    fn decided(&mut self, rule: Option<RuleName<'_>>, reason: Option<Reason>) -> fmt::Result {
+        match (rule, reason) {
+            (Some(rule), _) => self.coloured(FAINT, format_args!(" by {}", By(rule))),
+            (None, Some(Reason::ChainPolicy)) => self.coloured(FAINT, format_args!(" by policy")),
+            (None, Some(reason)) => self.coloured(BAD, format_args!(" {reason}")),
+            (None, None) => Ok(()),
+        }
     }
 
     /// A line about an expectation or a connection, in the columns of the packets.
@@ -148,99 +161,11 @@ impl<W: Write> Text<W> {
                 self.aside(record.packet, format_args!("connection {number} {what}: {flow}{now}"))
             }
             Record::Summary(summary) => self.summary(summary),
+            Record::Difference(difference) if difference.again => Ok(()),
+            Record::Difference(difference) => self.difference(difference),
+            Record::Comparison(comparison) => self.comparison(comparison),
             Record::Expectation(_) | Record::Connection(_) => Ok(()),
         }
-    }
-
-    fn summary(&mut self, summary: &Summary) -> fmt::Result {
-        if self.start.is_some() {
-            self.line.push('\n');
-        }
-        let rows = [
-            ("accepted", summary.accepted, GOOD),
-            ("dropped", summary.dropped, BAD),
-            ("rejected", summary.rejected, BAD),
-            ("queued", summary.queued, ODD),
-            ("unknown", summary.unknown, ODD),
-            ("held fragments", summary.consumed, ODD),
-            ("not IP", summary.skipped.not_ip, FAINT),
-            ("not read", summary.skipped.unread, ODD),
-            ("captured twice", summary.skipped.copies, FAINT),
-            ("for other hosts", summary.skipped.other_host, FAINT),
-        ];
-        self.row("packets", summary.packets, BOLD)?;
-        for (name, count, colour) in rows {
-            if count > 0 || matches!(name, "accepted" | "dropped") {
-                self.row(&format!("  {name}"), count, colour)?;
-            }
-        }
-        if summary.cut > 0 {
-            self.row("cut by the capture", summary.cut, ODD)?;
-        }
-        if !summary.ctstates.is_empty() {
-            self.line.push_str("ct states\n");
-        }
-        for (state, count) in &summary.ctstates {
-            let state = if *state == "none" { "never tracked" } else { state };
-            self.row(&format!("  {state}"), *count, "")?;
-        }
-        let connections = &summary.connections;
-        self.row("connections", connections.new, BOLD)?;
-        self.row("  at the end", connections.left, "")?;
-        for (cause, count) in &connections.ended {
-            self.row(&format!("  {cause}"), *count, "")?;
-        }
-        let expectations = summary.expectations;
-        if expectations.new + expectations.refused > 0 {
-            self.row("expectations", expectations.new, BOLD)?;
-            self.row("  matched", expectations.matched, "")?;
-            if expectations.refused > 0 {
-                self.row("  refused", expectations.refused, ODD)?;
-            }
-        }
-        self.refusals(summary)?;
-        if summary.damage > 0 {
-            self.row("damage in the captures", summary.damage, BAD)?;
-        }
-        // Every line ends itself here; the caller ends the last one.
-        self.line.truncate(self.line.trim_end_matches('\n').len());
-        Ok(())
-    }
-
-    /// What was not believed, and what was dropped.
-    fn refusals(&mut self, summary: &Summary) -> fmt::Result {
-        if !summary.not_believed.is_empty() {
-            self.line.push_str("not believed by helpers\n");
-        }
-        for (reason, count) in &summary.not_believed {
-            self.row(&format!("  {reason}"), *count, ODD)?;
-        }
-        if !summary.drops_by_reason.is_empty() {
-            self.line.push_str("drops by reason\n");
-            for counted in &summary.drops_by_reason {
-                self.row(&format!("  {}", counted.reason), counted.packets, "")?;
-            }
-        }
-        if !summary.drops_by_rule.is_empty() {
-            self.line.push_str("drops by rule\n");
-            for rule in &summary.drops_by_rule {
-                let RuleCount { family, table, chain, number, line, file, packets } = rule;
-                let place = match file {
-                    Some(file) => format!("{file}:{line}"),
-                    None => format!("line {line}"),
-                };
-                let name = format!("  {family} {table} {chain} {number} ({place})");
-                self.row(&name, *packets, "")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn row(&mut self, name: &str, count: u64, colour: &str) -> fmt::Result {
-        write!(self.line, "{name:<38} ")?;
-        self.coloured(colour, format_args!("{:>14}", Grouped(count)))?;
-        self.line.push('\n');
-        Ok(())
     }
 }
 
@@ -261,6 +186,14 @@ impl<W: Write> Output for Text<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
+    }
+}
+
+fn verdict_colour(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => GOOD,
+        Verdict::Drop | Verdict::Reject(_) => BAD,
+        Verdict::Queue(_) | Verdict::Unknown | Verdict::Consume => ODD,
     }
 }
 
@@ -312,71 +245,5 @@ impl fmt::Display for By<'_> {
             write!(f, "{table} ")?;
         }
         write!(f, "{chain} {number}")
-    }
-}
-
-/// A tuple on a line: `tcp 10.0.0.1:80 > 10.0.0.2:4000`.
-struct Flow(Tuple);
-
-impl fmt::Display for Flow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tuple { src, dst, sport, dport, proto } = self.0;
-        match proto {
-            L4Proto::ICMP | L4Proto::ICMPV6 => {
-                write!(f, "{proto} {src} > {dst} type {} code {}", dport >> 8, dport & 0xff)
-            }
-            _ if (sport, dport) == (0, 0) => write!(f, "{proto} {src} > {dst}"),
-            _ => write!(f, "{proto} {} > {}", End(src, sport), End(dst, dport)),
-        }
-    }
-}
-
-struct End(IpAddr, u16);
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(address) => write!(f, "{address}:{}", self.1),
-            IpAddr::V6(address) => write!(f, "[{address}]:{}", self.1),
-        }
-    }
-}
-
-/// An expected tuple; what may be anything is `*`.
-struct Expecting<'a>(&'a kinwall_terms::expectation::Expected);
-
-impl fmt::Display for Expecting<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tuple = self.0.tuple;
-        let mask = self.0.mask;
-        write!(f, "{} ", tuple.proto)?;
-        if mask.address.is_unspecified() {
-            f.write_str("*")?;
-        } else {
-            write!(f, "{}", tuple.src)?;
-        }
-        if mask.port == 0 {
-            f.write_str(":*")?
-        } else {
-            write!(f, ":{}", tuple.sport)?
-        }
-        write!(f, " > {}", End(tuple.dst, tuple.dport))
-    }
-}
-
-/// A number with commas: 1,234,567.
-struct Grouped(u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut text = String::with_capacity(digits.len() * 4 / 3);
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        f.pad(&text)
     }
 }
