@@ -242,10 +242,26 @@ fn rules_and_helpers() {
         ),
         (
             "helpers",
-            &["ftp  PORT, EPRT   loose = 0 (default)", "tftp  RRQ, WRQ   strict profile only"],
+            &[
+                "ftp         PORT, EPRT, 227; loose = 0 (default)\n\
+                \x20           Fixed          0-65535        Fixed          In CMD         TCP\n\
+                \x20 document:                               In CMD\n",
+                "irc         DCC; IPv4 only\n            Full ",
+            ],
             &[],
         ),
-        ("helpers ftp", &["Secure use", "[document: In CMD]"], &[]),
+        (
+            "helpers ftp",
+            &[
+                "Secure use",
+                "ftp  PORT, EPRT   loose = 0 (default)\n",
+                "[document: In CMD]",
+                "    ports = 21\n",
+                "    guard.ftp.min_port = 1024          no destination port below it\n",
+            ],
+            &[],
+        ),
+        ("helpers tftp", &["tftp  RRQ, WRQ   strict profile only\n"], &[]),
         ("--help", &["Walk one packet through the rules"], &[]),
         ("replay --help", &["Exit status: 0 when"], &[]),
     ];
@@ -265,8 +281,13 @@ fn what_fmt_prints_is_what_it_prints_of_that() {
 
 #[test]
 fn tables_for_people_fit_a_terminal() {
-    for line in ["helpers", "helpers ftp", "helpers irc", "helpers tftp"] {
-        for row in run(line, &root(), &[]).out.lines() {
+    let table = run("helpers", &root(), &[]).out;
+    let names = table.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let names: Vec<&str> = names.filter_map(|line| line.split_once("  ")).map(|(a, _)| a).collect();
+    assert!(names.contains(&"irc") && names.contains(&"tftp"), "{table}");
+    let each = names.iter().map(|name| format!("helpers {name}"));
+    for line in each.chain(["helpers".to_owned()]) {
+        for row in run(&line, &root(), &[]).out.lines() {
             assert!(row.chars().count() <= 80, "{line}: {row}");
         }
     }

@@ -1,14 +1,23 @@
-//! `kinwall helpers`: the table of helpers and their degrees of freedom, as built.
+//! `kinwall helpers`: the table of helpers and their degrees of freedom, as built; and one helper
+//! explained.
+
+mod explain;
+mod overview;
 
 use crate::args::Format;
 use crate::failure::Failure;
 use clap::Args;
+use kinwall_helpers::HelperKind;
 use kinwall_helpers::manual::{COLUMNS, TableRow, table};
-use kinwall_helpers::{Helper, HelperKind};
 use serde_json::json;
 use std::io::Write;
 
 /// Show the helpers: what they read, and what a payload may choose of what they open
+///
+/// Without a name: the table of the document "Secure use of iptables and connection tracking
+/// helpers" as it is built here, with the document's own cells where they differ. With a name:
+/// what that helper reads, what it opens and when, what it costs, how to use it securely, with
+/// the rules to write and the options of its module.
 #[derive(Args, Debug)]
 pub(crate) struct HelpersArgs {
     /// Explain this helper
@@ -29,11 +38,8 @@ pub(crate) fn run(args: HelpersArgs) -> Result<(), Failure> {
                 writeln!(out, "{}", as_json(row))?;
             }
         }
-        (Format::Text, None) => print_table(&mut out, &rows)?,
-        (Format::Text, Some(kind)) => {
-            explain(&mut out, kind.helper())?;
-            print_table(&mut out, &rows)?;
-        }
+        (Format::Text, None) => overview::print(&mut out, &rows)?,
+        (Format::Text, Some(kind)) => explain::print(&mut out, kind.helper(), &rows)?,
     }
     Ok(())
 }
@@ -70,101 +76,13 @@ fn as_json(row: &TableRow) -> serde_json::Value {
     })
 }
 
-/// One block a row: the source document's table is too wide for a terminal.
-fn print_table(out: &mut impl Write, rows: &[TableRow]) -> std::io::Result<()> {
-    let mut differs = false;
-    for row in rows {
-        let options = match row.options.as_str() {
-            "" => String::new(),
-            options if row.is_default => format!("   {options} (default)"),
-            options => format!("   {options}"),
-        };
-        // A row of both profiles needs no word about them.
-        let profile = match row.profiles {
-            [only] => format!("   {only} profile only"),
-            _ => String::new(),
-        };
-        let families: Vec<String> = row.families.iter().map(ToString::to_string).collect();
-        let bold = anstyle::Style::new().bold();
-        writeln!(out, "{bold}{}{bold:#}  {}{options}{profile}", row.helper, row.announcement)?;
-        writeln!(
-            out,
-            "    announced by {}, {}; at most {} for {} s",
-            row.announcer,
-            families.join(" and "),
-            row.limit,
-            row.timeout_s
-        )?;
-        for ((column, cell), document) in COLUMNS.iter().zip(&row.cells).zip(&row.document) {
-            match document {
-                None => writeln!(out, "    {column:<20} {cell}")?,
-                Some(document) => {
-                    differs = true;
-                    writeln!(out, "    {column:<20} {cell:<22} [document: {document}]")?;
-                }
-            }
-        }
-        writeln!(out)?;
-    }
+/// What the words of the cells mean.
+fn legend(out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "Fixed: taken from the connection, no candidate for forgery.")?;
-    writeln!(out, "In CMD: read from the payload, a candidate for forgery.")?;
-    if differs {
-        let legend = "[document: ...]: the cell of \"Secure use of iptables and connection \
-                      tracking helpers\", where the kernel, and kinwall, do otherwise.";
-        for line in wrap(legend, 80) {
-            writeln!(out, "{line}")?;
-        }
-    }
-    Ok(())
+    writeln!(out, "In CMD: read from the payload, a candidate for forgery.")
 }
 
-fn explain(out: &mut impl Write, helper: &Helper) -> std::io::Result<()> {
-    let bold = anstyle::Style::new().bold();
-    let manual = &helper.manual;
-    writeln!(out, "{bold}{}{bold:#}: {}\n", helper.name, manual.about)?;
-    for (title, text) in [
-        ("Reads", manual.reads),
-        ("Opens", manual.opens),
-        ("Costs", manual.costs),
-        ("Secure use", manual.secure_use),
-    ] {
-        writeln!(out, "{bold}{title}{bold:#}")?;
-        for line in wrap(text, 76) {
-            writeln!(out, "    {line}")?;
-        }
-        writeln!(out)?;
-    }
-    writeln!(out, "{bold}Rules{bold:#}")?;
-    for rule in manual.rules {
-        // As a shell takes them.
-        let parts = rule.replace(" -", "\n-");
-        let mut column = 4;
-        write!(out, "    ")?;
-        for (at, part) in parts.lines().enumerate() {
-            if at > 0 && column + part.len() + 3 > 80 {
-                write!(out, " \\\n        ")?;
-                column = 8;
-            } else if at > 0 {
-                write!(out, " ")?;
-                column += 1;
-            }
-            write!(out, "{part}")?;
-            column += part.len();
-        }
-        writeln!(out)?;
-    }
-    if !helper.options.is_empty() {
-        writeln!(out, "\n{bold}Options of {}{bold:#}", helper.module)?;
-        for option in helper.options {
-            writeln!(out, "    {} = {}", option.name, option.default)?;
-            for line in wrap(option.doc, 72) {
-                writeln!(out, "        {line}")?;
-            }
-        }
-    }
-    writeln!(out)
-}
-
+/// `text` in lines of at most `width` columns.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
