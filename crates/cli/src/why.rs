@@ -6,10 +6,12 @@ use kinwall_engine::{AssignedBy, ConnectionFacts, Engine, Expecting, Outcome, Pa
 use kinwall_helpers::Note;
 use kinwall_replay::output;
 use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
+use kinwall_rules::option::Test;
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
 use kinwall_rules::ruleset::Rule;
 use kinwall_terms::{CtState, Family, Reason, Verdict};
+use std::fmt::Display;
 use std::io::{self, Write};
 
 const BOLD: Style = Style::new().bold();
@@ -63,10 +65,11 @@ pub(crate) fn write_verdict(
         }
         _ => {}
     }
-    // That it was a rule is said by naming the rule.
-    let tells = |reason: &Reason| outcome.verdict != Verdict::Accept && *reason != Reason::Rule;
-    if let Some(reason) = outcome.reason.filter(tells) {
-        write!(out, ": {reason}")?;
+    match outcome.reason.filter(|_| outcome.verdict != Verdict::Accept) {
+        // That it was a rule is said by naming the rule.
+        None | Some(Reason::Rule) => {}
+        Some(Reason::ChainPolicy) => write!(out, ", by the chain's policy")?,
+        Some(reason) => write!(out, ": {reason}")?,
     }
     if let Some(rule) = outcome.rule
         && let Some(place) = engine.program(rule.family).and_then(|p| p.reference(rule.rule))
@@ -295,12 +298,12 @@ fn specification(rule: &Rule) -> String {
 fn missed(program: &Program, id: RuleId, part: Part) -> String {
     let Some(rule) = program.rule(id) else { return String::new() };
     match part {
-        Part::Source => "-s".to_owned(),
-        Part::Destination => "-d".to_owned(),
-        Part::InInterface => "-i".to_owned(),
-        Part::OutInterface => "-o".to_owned(),
-        Part::Protocol => "-p".to_owned(),
-        Part::Fragment => "-f".to_owned(),
+        Part::Source => option("-s", &rule.src),
+        Part::Destination => option("-d", &rule.dst),
+        Part::InInterface => option("-i", &rule.in_iface),
+        Part::OutInterface => option("-o", &rule.out_iface),
+        Part::Protocol => option("-p", &rule.proto),
+        Part::Fragment => if rule.fragment == Some(true) { "! -f" } else { "-f" }.to_owned(),
         Part::Match(index) => match rule.matches.get(usize::from(index)) {
             Some(found) => {
                 let mut line = Line::new(format!("-m {}", found.kind().spec().name));
@@ -309,6 +312,15 @@ fn missed(program: &Program, id: RuleId, part: Part) -> String {
             }
             None => String::new(),
         },
+    }
+}
+
+/// `! -s 10.0.0.0/8`.
+fn option<T: Display>(name: &str, test: &Option<Test<T>>) -> String {
+    match test {
+        Some(Test { invert: true, value }) => format!("! {name} {value}"),
+        Some(Test { invert: false, value }) => format!("{name} {value}"),
+        None => name.to_owned(),
     }
 }
 

@@ -73,7 +73,10 @@ fn flags() {
 
 #[test]
 fn packets_typed() {
-    let rows: [(&str, &[&str]); 6] = [
+    let rows: [(&str, &[&str]); 9] = [
+        ("", &["no packet was typed: write one such as 'in eth0 tcp "]),
+        ("udp 1.2.3.4:5 -> 1.2.3.5", &["udp goes to a port: write 1.2.3.5:80", "^^^^^^^"]),
+        ("icmp 1.2.3.4:5 -> 1.2.3.5", &["icmp has no ports: write 1.2.3.4"]),
         ("tcp", &["the packet ends where a source address belongs"]),
         ("tcp 1.2.3.4 - 1.2.3.5", &["`->` belongs here", "              ^"]),
         ("tcp 1.2.3.4:5 -> [::1]:9", &["different families"]),

@@ -196,7 +196,7 @@ fn explain_answers_the_source_document_s_questions() {
         ),
         (
             &format!("{EXPLAIN} 'in eth0 tcp 192.0.2.10:20 -> 10.1.0.2:400 related by ftp'"),
-            &["[not: -m tcp --dport 1024:65535]", "  DROP: chain-policy"],
+            &["[not: -m tcp --dport 1024:65535]", "  DROP, by the chain's policy"],
             &[],
         ),
         (
@@ -221,6 +221,34 @@ fn explain_answers_the_source_document_s_questions() {
         ),
     ];
     check("explain", rows);
+}
+
+#[test]
+fn explain_answers_for_every_helper() {
+    let dir = folder("explain");
+    let rows = run("helpers --format json", &dir, &[]).out;
+    let names: std::collections::BTreeSet<String> = rows
+        .lines()
+        .filter_map(|row| serde_json::from_str::<serde_json::Value>(row).ok())
+        .filter_map(|row| Some(row["helper"].as_str()?.to_owned()))
+        .collect();
+    assert!(names.len() > 3, "{rows}");
+    let mut rules = "*filter\n:FORWARD DROP [0:0]\n".to_owned();
+    for name in &names {
+        let accept = "-m conntrack --ctstate RELATED -m helper --helper";
+        rules.push_str(&format!("-A FORWARD {accept} {name} -j ACCEPT\n"));
+    }
+    fs::write(dir.join("rules.v4"), rules + "COMMIT\n").expect("written");
+    for (number, name) in (1..).zip(&names) {
+        let ask = |words: &str| {
+            let packet = format!("'udp 10.0.0.1 -> 10.0.0.2:5000 {words}'");
+            run(&format!("explain --brief --rules DIR/rules.v4 {packet}"), &dir, &[]).out
+        };
+        let wanted = format!("  ACCEPT, by filter FORWARD rule {number} (line {})\n", number + 2);
+        assert!(ask(&format!("related by {name}")).ends_with(&wanted), "{name}");
+        assert!(ask(&format!("established by {name}")).contains("DROP"), "{name}");
+        assert!(ask("related").contains("DROP"), "{name}");
+    }
 }
 
 #[test]

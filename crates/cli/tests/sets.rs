@@ -102,7 +102,7 @@ fn sets_decide_where_they_are_given() {
         (
             format!("{EXPLAIN} --sets DIR/sets 'tcp 10.1.0.2:4000 -> 192.0.2.10:22'"),
             0,
-            &["[not: -m set --match-set servers dst,dst]", "DROP: chain-policy"],
+            &["[not: -m set --match-set servers dst,dst]", "DROP, by the chain's policy"],
             &[],
         ),
         (

@@ -9,6 +9,9 @@
 //! in eth0 tcp 203.0.113.9:4000 -> 192.0.2.10:50000 syn related by ftp
 //! ```
 //!
+//! A source port that is left out is 40000; a destination port must be there where the protocol
+//! has ports.
+//!
 //! Words: TCP flags (`syn ack fin rst psh urg none`; without one, `syn`, or `ack` where a
 //! connection is presumed to be established or the packet a reply), `type N[/CODE]`,
 //! `echo-request`, `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N`
@@ -18,7 +21,7 @@
 
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto};
 use kinwall_topology::MacAddr;
-use kinwall_wire::emit::{Gre, Icmp, Packet, Sctp, Tcp, Transport, Udp, UdpLite, sctp_chunk};
+use kinwall_wire::emit::{Dccp, Gre, Icmp, Packet, Sctp, Tcp, Transport, Udp, UdpLite, sctp_chunk};
 use kinwall_wire::{LinkFacts, TcpFlags};
 use std::net::{IpAddr, SocketAddr};
 
@@ -84,8 +87,10 @@ struct Draft {
     input: Option<InterfaceName>,
     local: bool,
     proto: L4Proto,
-    src: (IpAddr, u16),
-    dst: (IpAddr, u16),
+    src: IpAddr,
+    dst: IpAddr,
+    /// Source and destination port, of a protocol that has ports.
+    ports: (u16, u16),
     /// The TCP flags, once some were typed.
     flags: Option<TcpFlags>,
     icmp: (u8, u8),
@@ -127,22 +132,27 @@ impl<'a> Reader<'a> {
         let name = self.take("a protocol (tcp, udp, icmp, icmpv6, sctp, gre, esp or a number)")?;
         let proto = protocol(name)
             .ok_or_else(|| self.wrong(&format!("`{name}` is no protocol (tcp, udp, icmp, ...)")))?;
-        let src = self.end("a source address")?;
+        let (src, sport) = self.end(proto, "a source address")?;
         let arrow = self.take("`->` and a destination address")?;
         if arrow != "->" {
             return Err(self.wrong(&format!("`->` belongs here, not `{arrow}`")));
         }
-        let dst = self.end("a destination address")?;
-        if Family::of(src.0) != Family::of(dst.0) {
+        let (dst, dport) = self.end(proto, "a destination address")?;
+        if Family::of(src) != Family::of(dst) {
             return Err(self.wrong("source and destination are of different families"));
         }
-        let echo = if Family::of(dst.0) == Family::Ipv4 { 8 } else { 128 };
+        if dport.is_none() && has_ports(proto) {
+            let example = SocketAddr::new(dst, 80);
+            return Err(self.wrong(&format!("{proto} goes to a port: write {example}")));
+        }
+        let echo = if Family::of(dst) == Family::Ipv4 { 8 } else { 128 };
         Ok(Draft {
             input,
             local,
             proto,
             src,
             dst,
+            ports: (sport.unwrap_or(SPORT_DEFAULT), dport.unwrap_or(0)),
             flags: None,
             icmp: (echo, 0),
             id: 1,
@@ -157,13 +167,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn end(&mut self, what: &str) -> Result<(IpAddr, u16), NotAPacket> {
+    fn end(&mut self, proto: L4Proto, what: &str) -> Result<(IpAddr, Option<u16>), NotAPacket> {
         let word = self.take(what)?;
         if let Ok(address) = word.parse::<IpAddr>() {
-            return Ok((address, 0));
+            return Ok((address, None));
         }
         match word.parse::<SocketAddr>() {
-            Ok(end) => Ok((end.ip(), end.port())),
+            Ok(end) if has_ports(proto) => Ok((end.ip(), Some(end.port()))),
+            Ok(end) => Err(self.wrong(&format!("{proto} has no ports: write {}", end.ip()))),
             Err(_) => Err(self.wrong(&format!(
                 "`{word}` is no address: write 192.0.2.1, 192.0.2.1:80, fd00::1 or [fd00::1]:80"
             ))),
@@ -252,7 +263,7 @@ const WORDS: &str = "words are syn ack fin rst psh urg none, type N[/CODE], echo
                      related, invalid, untracked, by HELPER, reply";
 
 fn v4(draft: &Draft) -> bool {
-    Family::of(draft.dst.0) == Family::Ipv4
+    Family::of(draft.dst) == Family::Ipv4
 }
 
 fn protocol(name: &str) -> Option<L4Proto> {
@@ -312,7 +323,7 @@ impl Draft {
     }
 
     fn finish(self, reader: &Reader<'_>) -> Result<Typed, NotAPacket> {
-        let (sport, dport) = (self.src.1, self.dst.1);
+        let (sport, dport) = self.ports;
         let transport = match self.proto {
             L4Proto::TCP => Transport::Tcp(Tcp::new(sport, dport).flags(self.tcp_flags())),
             L4Proto::UDP => Transport::Udp(Udp::new(sport, dport)),
@@ -322,6 +333,15 @@ impl Draft {
                 ..Icmp::new(self.icmp.0, self.icmp.1)
             }),
             L4Proto::SCTP => Transport::Sctp(Sctp::new(sport, dport, 0)),
+            // A packet that opens a connection.
+            L4Proto::DCCP => Transport::Dccp(Dccp {
+                sport,
+                dport,
+                kind: DCCP_REQUEST,
+                seq: 1,
+                ack: 0,
+                options: DCCP_SERVICE.to_vec(),
+            }),
             L4Proto::GRE => Transport::Gre(Gre::new(ETHERTYPE_IPV4)),
             proto => Transport::Raw(proto),
         };
@@ -329,7 +349,7 @@ impl Draft {
             let message = "`by` belongs to a packet that is `related` or `established`".to_owned();
             return Err(NotAPacket { word: reader.words.len(), message });
         }
-        let packet = Packet::new(self.src.0, self.dst.0, transport);
+        let packet = Packet::new(self.src, self.dst, transport);
         let payload = match self.proto {
             // A packet that opens an association.
             L4Proto::SCTP if self.payload.is_empty() => sctp_chunk(SCTP_INIT, 0, &[0; 16]),
@@ -349,6 +369,18 @@ impl Draft {
     }
 }
 
+fn has_ports(proto: L4Proto) -> bool {
+    use L4Proto as P;
+    [P::TCP, P::UDP, P::UDPLITE, P::SCTP, P::DCCP].contains(&proto)
+}
+
+/// The source port of who names none: one that clients have.
+const SPORT_DEFAULT: u16 = 40_000;
+
+/// Packet type Request (RFC 4340, section 5.1).
+const DCCP_REQUEST: u8 = 0;
+/// The service code of a Request that names no service (RFC 4340, section 8.1.2).
+const DCCP_SERVICE: [u8; 4] = [0; 4];
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Chunk type INIT (RFC 9260, section 3.2).
 const SCTP_INIT: u8 = 1;
@@ -400,6 +432,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_as_usual() {
+        for proto in ["tcp", "udp", "udplite", "sctp", "dccp"] {
+            let typed = Typed::parse(&format!("{proto} 10.0.0.1 -> 10.0.0.2:80")).unwrap();
+            let headers = Headers::parse(&typed.bytes).unwrap();
+            assert_eq!(headers.ports(), Some((40_000, 80)), "{proto}");
+            assert!(headers.verify_checksum(&typed.bytes), "{proto}");
+        }
+    }
+
+    #[test]
     fn a_mistake_names_its_word() {
         let rows = [
             ("", 0, "the packet ends where a protocol"),
@@ -407,9 +449,12 @@ mod tests {
             ("tcp 1.2.3.4:x -> 1.2.3.5", 1, "is no address"),
             ("tcp 1.2.3.4 1.2.3.5", 2, "`->` belongs here"),
             ("tcp 1.2.3.4 -> fd00::1", 3, "different families"),
-            ("udp 1.2.3.4 -> 1.2.3.5 syn", 4, "means nothing here"),
-            ("tcp 1.2.3.4 -> 1.2.3.5 ttl 999", 5, "`999` is no ttl"),
-            ("tcp 1.2.3.4 -> 1.2.3.5 by ftp", 6, "`by` belongs"),
+            ("tcp 1.2.3.4:5 -> 1.2.3.5", 3, "tcp goes to a port: write 1.2.3.5:80"),
+            ("udp fd00::2 -> fd00::1", 3, "udp goes to a port: write [fd00::1]:80"),
+            ("gre 1.2.3.4 -> 1.2.3.5:6", 3, "gre has no ports: write 1.2.3.5"),
+            ("udp 1.2.3.4 -> 1.2.3.5:6 syn", 4, "means nothing here"),
+            ("tcp 1.2.3.4 -> 1.2.3.5:6 ttl 999", 5, "`999` is no ttl"),
+            ("tcp 1.2.3.4 -> 1.2.3.5:6 by ftp", 6, "`by` belongs"),
         ];
         for (text, word, says) in rows {
             let error = Typed::parse(text).unwrap_err();

@@ -17,25 +17,29 @@ use std::io::Write;
 ///
 /// The packet is typed as
 ///   [in IFACE | local] PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD...]
-/// with words such as syn, ack, echo-request, type 3/4, mark 1, ttl 64, mac 02:00:00:00:00:01,
-/// payload TEXT, and what to presume of its connection: new, established, related, invalid,
-/// untracked, by HELPER, reply. Without such a word an empty connection table decides. A TCP
-/// packet without flags is a SYN, or an ACK in a connection that is there.
+/// IPv6 addresses with a port stand in brackets. The words:
+///   syn ack fin rst psh urg none    TCP flags; without any, syn, or ack in a connection
+///   echo-request, echo-reply, type 3/4, id 7                 ICMP and ICMPv6
+///   new, established, related, invalid, untracked            what to presume of tracking
+///   by HELPER, reply                its master's helper, its direction
+///   mark 1, ttl 64, tos 0x10, mac 02:00:00:00:00:01          the packet
+///   length 100, or at the end: payload TEXT                  with \r \n \t \\ \xHH
+/// Without something to presume an empty connection table decides, and the packet is the first.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    #[command(flatten)]
+    /// The packet, in quotes
+    packet: String,
+    #[command(flatten, next_help_heading = "Rules")]
     rules: RuleArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Gateway")]
     gateway: GatewayArgs,
     /// Show only the rules that matched
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     brief: bool,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, help_heading = "Output", default_value_t = Format::Text)]
     format: Format,
-    /// The packet
-    packet: String,
 }
 
 const EXAMPLES: &str = "\
@@ -47,6 +51,10 @@ Examples:
 
 /// Runs the command.
 pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
+    if args.packet.trim().is_empty() {
+        let example = "'in eth0 tcp 203.0.113.9:4000 -> 192.0.2.10:2121 syn'";
+        return Err(Failure::Usage(format!("no packet was typed: write one such as {example}")));
+    }
     let typed = Typed::parse(&args.packet).map_err(|error| misread(&args.packet, &error))?;
     let rules = setup::rules(&args.rules)?;
     let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;

@@ -21,52 +21,52 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReplayArgs {
-    #[command(flatten)]
+    /// The captures: pcap or pcapng, also compressed with gzip or zstd; `-` is the standard input
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten, next_help_heading = "Rules")]
     rules: RuleArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Gateway")]
     gateway: GatewayArgs,
     /// The interface by which the packets of a capture came in
-    #[arg(long, value_name = "NAME=CAPTURE")]
+    #[arg(long, value_name = "NAME=CAPTURE", help_heading = "Captures")]
     ingress: Vec<String>,
     /// A setting that changes before a packet: 20:nf_conntrack_helper=1
-    #[arg(long, value_name = "PACKET:KEY=VALUE")]
+    #[arg(long, value_name = "PACKET:KEY=VALUE", help_heading = "Captures")]
     set_at: Vec<String>,
     /// The clock: that of the capture, or one that stands still, so that nothing times out
-    #[arg(long, value_enum, default_value_t = ClockArg::Capture)]
+    #[arg(long, value_enum, default_value_t = ClockArg::Capture, help_heading = "Captures")]
     clock: ClockArg,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
     /// Tell of each packet how its verdict came about
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     why: bool,
     /// Tell of this packet only, in the state of the tables at that moment
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, help_heading = "Output", value_name = "NUMBER")]
     packet: Option<u64>,
     /// Tell of connections and expectations as they come and go (JSON always does)
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     events: bool,
     /// Only the summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     summary: bool,
     /// Read the captures in both profiles and tell where they differ: what linux opens and strict
     /// refuses, or the other way round, and why
-    #[arg(long, conflicts_with_all = [
+    #[arg(long, help_heading = "Output", conflicts_with_all = [
         "profile", "why", "packet", "events", "write", "write_dropped",
     ])]
     compare_profiles: bool,
     /// Rows in each list of the summary
-    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    #[arg(long, help_heading = "Output", value_name = "ROWS", default_value_t = 10)]
     top: usize,
     /// Keep the accepted packets in this capture
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     write: Option<PathBuf>,
     /// Keep the packets that were not accepted in this capture
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     write_dropped: Option<PathBuf>,
-    /// The captures: pcap or pcapng, also compressed with gzip or zstd; `-` is the standard input
-    #[arg(required = true, value_name = "CAPTURE")]
-    captures: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -80,6 +80,8 @@ Examples:
   kinwall replay --rules rules.v4 --topology topology.toml capture.pcapng
   kinwall replay --rules rules.v4 --topology topology.toml --packet 27 --why capture.pcapng
   kinwall replay --rules rules.v4 --set nf_conntrack_ftp.loose=1 --summary capture.pcapng
+  kinwall replay --rules rules.v4 --topology topology.toml --compare-profiles capture.pcapng
+  tcpdump -U -w - -i any | kinwall replay --rules rules.v4 --events -
 
 Exit status: 0 when everything was read, 1 when something failed or a capture is damaged,
 2 when a flag or argument is wrong.";

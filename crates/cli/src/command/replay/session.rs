@@ -56,6 +56,9 @@ impl<'a> Session<'a> {
         let mut trace = Trace::default();
         let mut count = 0_u64;
         let progress = Progress::new(&source, self.args);
+        // Who watches a capture as it is made wants to see each packet.
+        let watched = self.args.captures.iter().any(|capture| capture.as_os_str() == "-")
+            && io::stdout().is_terminal();
         loop {
             progress.show(count, &source);
             if count.is_multiple_of(LOOK_AHEAD) {
@@ -95,6 +98,9 @@ impl<'a> Session<'a> {
                 break;
             }
             self.replay.drain_events(number, |record| out.record(record))?;
+            if watched {
+                out.flush()?;
+            }
         }
         progress.end();
         self.finish(&source, out)
