@@ -1,8 +1,9 @@
 //! The figure that two engines agree by, and what is needed to see each difference again.
 
+use crate::event::Change;
 use crate::gateway::Ingress;
 use crate::observed::{Difference, Observed};
-use kinwall_terms::Verdict;
+use kinwall_terms::{CtState, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -88,6 +89,8 @@ pub struct Disagreement {
 pub struct Agreement {
     /// Packets compared.
     pub packets: u64,
+    /// What the kernel did in them that agreeing is not trivial for, by a few words each.
+    pub seen: BTreeMap<String, u64>,
     /// Packets that were not compared, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
     /// Packets on which they differ.
@@ -111,11 +114,22 @@ impl Agreement {
             return;
         }
         self.packets += 1;
+        for (change, expectation) in &kernel.expectations {
+            let what = if *change == Change::New { "made" } else { "ended" };
+            self.see(format!("expectations of {} {what}", expectation.helper));
+        }
+        if let (Some(CtState::Related), Some(helper)) = (kernel.ct_state, &kernel.helper) {
+            self.see(format!("packets RELATED by {helper}"));
+        }
         let differences = kernel.differences(ours);
         if !differences.is_empty() {
             let case = case.to_string();
             self.disagreements.push(Disagreement { case, packet, about, differences });
         }
+    }
+
+    fn see(&mut self, what: String) {
+        *self.seen.entry(what).or_default() += 1;
     }
 
     /// Leaves a packet out of the comparison.
@@ -126,6 +140,9 @@ impl Agreement {
     /// Takes the results of another comparison in.
     pub fn merge(&mut self, other: Agreement) {
         self.packets += other.packets;
+        for (what, count) in other.seen {
+            *self.seen.entry(what).or_default() += count;
+        }
         for (reason, count) in other.skipped {
             *self.skipped.entry(reason).or_default() += count;
         }
@@ -146,6 +163,9 @@ impl fmt::Display for Agreement {
         let (packets, differ) = (self.packets, self.disagreements.len());
         let percent = self.figure() * 100.0;
         writeln!(f, "agreement {percent:.4} % of {packets} packets, {differ} differ")?;
+        for (what, count) in &self.seen {
+            writeln!(f, "  seen: {count} {what}")?;
+        }
         for (reason, count) in &self.skipped {
             writeln!(f, "  not compared: {count} {reason}")?;
         }

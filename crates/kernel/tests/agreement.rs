@@ -1,4 +1,11 @@
 //! The kernel tier: the same packets and rules through the real kernel and through kinwall.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `KINWALL_SEED`, `KINWALL_CASES` | the first seed, and how many from there on |
+//! | `KINWALL_TRAFFIC` | only sessions of this kind: `pptp`, `gre`, `ftp` (see `sim`) |
+//! | `KINWALL_RULES=helpers` | rules that give connections their helpers, and nothing else |
+//! | `KINWALL_CASE` | a folder with a capture, rules and a topology |
 
 #[path = "agreement/attacks.rs"]
 mod attacks;
@@ -150,10 +157,13 @@ fn recorded_captures() {
 fn generated(seed: u64) -> Case {
     let world = World::new();
     let mut random = Random::new(seed);
-    let rules4 = rules::ruleset(&mut random, &world, Family::Ipv4);
-    let rules6 = rules::ruleset(&mut random, &world, Family::Ipv6);
+    let [rules4, rules6] = Family::ALL.map(|family| match std::env::var("KINWALL_RULES") {
+        Ok(only) if only == "helpers" => rules::only_helpers(family),
+        _ => rules::ruleset(&mut random, &world, family),
+    });
     let sysctls = rules::settings(&mut random);
-    let packets = traffic::traffic(&mut random, &world, SESSIONS)
+    let only = std::env::var("KINWALL_TRAFFIC").ok();
+    let packets = traffic::traffic(&mut random, &world, SESSIONS, only.as_deref())
         .into_iter()
         .map(|sent| match sent.ingress {
             traffic::Ingress::Interface(name) => (Ingress::Interface(name), sent.bytes),

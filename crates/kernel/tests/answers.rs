@@ -324,7 +324,7 @@ fn generated(seed: u64, sessions: usize) -> (String, String, Vec<(Ingress, Vec<u
     let (world, mut random) = (World::new(), Random::new(seed));
     let rules4 = rules::ruleset(&mut random, &world, Family::Ipv4);
     let rules6 = rules::ruleset(&mut random, &world, Family::Ipv6);
-    let sent = traffic::traffic(&mut random, &world, sessions).into_iter().map(|sent| {
+    let sent = traffic::traffic(&mut random, &world, sessions, None).into_iter().map(|sent| {
         let ingress = match sent.ingress {
             traffic::Ingress::Interface(name) => Ingress::Interface(name),
             traffic::Ingress::Local => Ingress::Local,

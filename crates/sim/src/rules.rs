@@ -137,22 +137,43 @@ fn write_table(
     let _ = write!(text, "*{table}\n{chains}{rules}COMMIT\n");
 }
 
+/// A rule set that gives connections their helpers and does nothing else: what trackers and
+/// helpers do is then not hidden behind rules.
+pub fn only_helpers(family: Family) -> String {
+    let mut rules = String::new();
+    for (proto, helper, ports) in helpers(family) {
+        for port in ports {
+            assign(&mut rules, proto, helper, *port);
+        }
+    }
+    format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n")
+}
+
+/// Protocol, name and the ports that sessions use, of the helpers of a family.
+fn helpers(family: Family) -> impl Iterator<Item = (&'static str, &'static str, &'static [u16])> {
+    const HELPERS: &[(&str, &str, &[u16])] = &[
+        ("tcp", "ftp", &[21, 2121]),
+        ("udp", "tftp", &[69]),
+        ("tcp", "irc", &[6667]),
+        ("tcp", "pptp", &[1723]),
+    ];
+    // Some read IPv4 only: ip6tables refuses the rule.
+    let exists = move |helper| family == Family::Ipv4 || !matches!(helper, "irc" | "pptp");
+    HELPERS.iter().copied().filter(move |(_, helper, _)| exists(*helper))
+}
+
 /// The way helpers are given to connections, in most rule sets.
 fn helper_rules(rules: &mut String, random: &mut Random, family: Family) {
-    let helpers: &[(&str, &str, &[u16])] =
-        &[("tcp", "ftp", &[21, 2121]), ("udp", "tftp", &[69]), ("tcp", "irc", &[6667])];
-    for (proto, helper, ports) in helpers {
-        // The irc helper reads IPv4 only: ip6tables refuses the rule.
-        let exists = *helper != "irc" || family == Family::Ipv4;
-        if exists && random.percent(70) {
-            let port = random.pick(ports);
-            for hook in ["PREROUTING", "OUTPUT"] {
-                line(
-                    rules,
-                    format_args!("-A {hook} -p {proto} --dport {port} -j CT --helper {helper}"),
-                );
-            }
+    for (proto, helper, ports) in helpers(family) {
+        if random.percent(70) {
+            assign(rules, proto, helper, random.pick(ports));
         }
+    }
+}
+
+fn assign(rules: &mut String, proto: &str, helper: &str, port: u16) {
+    for hook in ["PREROUTING", "OUTPUT"] {
+        line(rules, format_args!("-A {hook} -p {proto} --dport {port} -j CT --helper {helper}"));
     }
 }
 
@@ -160,7 +181,7 @@ fn helper_rules(rules: &mut String, random: &mut Random, family: Family) {
 fn usual_rules(rules: &mut String, random: &mut Random) {
     for chain in ["INPUT", "FORWARD", "OUTPUT"] {
         line(rules, format_args!("-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
-        for helper in ["ftp", "tftp", "irc"] {
+        for helper in ["ftp", "tftp", "irc", "pptp"] {
             if random.percent(80) {
                 line(
                     rules,

@@ -7,8 +7,10 @@
 mod datagram;
 mod dcc;
 mod ftp;
+mod gre;
 mod icmp;
 mod odd;
+mod pptp;
 mod sctp;
 mod tcp;
 mod tftp;
@@ -87,12 +89,18 @@ fn pair(random: &mut Random, world: &World) -> (End, End) {
 }
 
 /// Packets of `sessions` sessions that run at the same time, damaged as networks do, in order
-/// of time.
-pub fn traffic(random: &mut Random, world: &World, sessions: usize) -> Vec<Sent> {
+/// of time. `only` names the one kind of session there is, such as `ftp`; a name that does not
+/// exist gives no packets.
+pub fn traffic(
+    random: &mut Random,
+    world: &World,
+    sessions: usize,
+    only: Option<&str>,
+) -> Vec<Sent> {
     let mut all = Vec::new();
     for _ in 0..sessions {
         let mut own = random.fork();
-        let script = session(&mut own, world);
+        let script = session(&mut own, world, only);
         let start = own.below(sessions * SESSION_GAP_US) as u64;
         let sent = faults::send(&mut own, script, start);
         all.extend(sent);
@@ -104,17 +112,34 @@ pub fn traffic(random: &mut Random, world: &World, sessions: usize) -> Vec<Sent>
 /// How long after one another sessions start, in microseconds.
 const SESSION_GAP_US: usize = 8_000;
 
-fn session(random: &mut Random, world: &World) -> Script {
+/// Writes one session of its kind.
+type Session = fn(&mut Random, &World, &mut Script);
+
+/// Kinds of sessions: name, how many of all there are, and who writes them.
+const KINDS: &[(&str, usize, Session)] = &[
+    ("tcp", 10, tcp::session),
+    ("ftp", 6, ftp::session),
+    ("irc", 4, dcc::session),
+    ("tftp", 4, tftp::session),
+    ("pptp", 6, pptp::session),
+    ("datagram", 6, datagram::session),
+    ("gre", 2, gre::session),
+    ("icmp", 4, icmp::session),
+    ("sctp", 2, sctp::session),
+    ("odd", 4, odd::session),
+];
+
+fn session(random: &mut Random, world: &World, only: Option<&str>) -> Script {
+    let kinds: Vec<_> =
+        KINDS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name)).collect();
+    let mut chosen = random.below(kinds.iter().map(|(_, share, _)| share).sum());
     let mut script = Script::default();
-    match random.below(20) {
-        0..=4 => tcp::session(random, world, &mut script),
-        5..=7 => ftp::session(random, world, &mut script),
-        8..=9 => dcc::session(random, world, &mut script),
-        10..=11 => tftp::session(random, world, &mut script),
-        12..=14 => datagram::session(random, world, &mut script),
-        15..=16 => icmp::session(random, world, &mut script),
-        17 => sctp::session(random, world, &mut script),
-        _ => odd::session(random, world, &mut script),
+    for (_, share, write) in kinds {
+        if chosen < *share {
+            write(random, world, &mut script);
+            break;
+        }
+        chosen -= share;
     }
     if random.percent(20) {
         icmp::errors_about(random, world, &mut script);
@@ -129,9 +154,19 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_packets() {
         let world = World::new();
-        let make = |seed| traffic(&mut Random::new(seed), &world, 20);
+        let make = |seed| traffic(&mut Random::new(seed), &world, 20, None);
         assert_eq!(make(7), make(7));
         assert_ne!(make(7), make(8));
         assert!(make(7).is_sorted_by_key(|sent| sent.time));
+    }
+
+    #[test]
+    fn every_kind_says_something() {
+        let world = World::new();
+        for (name, ..) in KINDS {
+            let sent = traffic(&mut Random::new(1), &world, 5, Some(name));
+            assert!(sent.len() > 5, "{name}: {} packets", sent.len());
+        }
+        assert!(traffic(&mut Random::new(1), &world, 5, Some("gopher")).is_empty());
     }
 }

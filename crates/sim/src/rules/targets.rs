@@ -67,11 +67,13 @@ fn connmark(random: &mut Random) -> String {
 }
 
 fn ct(random: &mut Random, place: Place, proto: Proto) -> String {
-    let irc = place.family == Family::Ipv4;
+    let ipv4 = place.family == Family::Ipv4;
     match (random.below(8), proto) {
         (0, _) => String::from(" -j CT --notrack"),
         (1, _) => String::from(" -j NOTRACK"),
-        (2, Proto::Tcp | Proto::TcpSyn) if irc => String::from(" -j CT --helper irc"),
+        (2, Proto::Tcp | Proto::TcpSyn) if ipv4 => {
+            format!(" -j CT --helper {}", random.pick(&["irc", "pptp"]))
+        }
         (2 | 3, Proto::Tcp | Proto::TcpSyn) => String::from(" -j CT --helper ftp"),
         (2 | 3, Proto::Udp) => String::from(" -j CT --helper tftp"),
         (4, _) => {

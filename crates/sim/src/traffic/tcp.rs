@@ -103,6 +103,12 @@ impl Conversation {
         }
     }
 
+    /// The same ports once more, with other numbers: the old connection makes way if it is over.
+    pub(crate) fn open_again(&mut self, random: &mut Random, script: &mut Script) {
+        self.seq = [random.bits() as u32, random.bits() as u32];
+        self.handshake(script);
+    }
+
     /// `from` closes first.
     pub(crate) fn close(&mut self, script: &mut Script, from: usize) {
         self.send(script, from, TcpFlags::FIN | TcpFlags::ACK, &[]);
@@ -143,9 +149,7 @@ pub(super) fn session(random: &mut Random, world: &World, script: &mut Script) {
         _ => talk.close(script, random.below(2)),
     }
     if random.percent(25) {
-        // The same ports once more, with other numbers.
-        talk.seq = [random.bits() as u32, random.bits() as u32];
-        talk.handshake(script);
+        talk.open_again(random, script);
         let from = random.below(2);
         talk.say(script, from, b"again");
     }
