@@ -12,6 +12,7 @@ mod render;
 mod say;
 mod sets;
 mod setup;
+mod topology_file;
 mod why;
 
 use clap::{Parser, Subcommand};

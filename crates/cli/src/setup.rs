@@ -3,6 +3,7 @@
 use crate::args::{GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::render::Mistake;
+use crate::topology_file::TopologyFile;
 use crate::{place, say, sets};
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Engine, Settings, check};
@@ -103,24 +104,7 @@ pub(crate) fn show_all(sources: &[Text], mistakes: &[Diagnostic], what: &str) ->
 
 /// Reads the topology; without one, a gateway of which nothing is known.
 pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
-    let Some(path) = path else { return Ok(Topology::default()) };
-    let text = read(path)?;
-    let name = path.display().to_string();
-    Topology::from_toml(&text, &name).map_err(|problems| {
-        for problem in &problems {
-            let mistake = Mistake {
-                name: &problem.file,
-                text: &text,
-                line: problem.line,
-                column: problem.column,
-                length: problem.length,
-                message: &problem.message,
-                help: problem.help.as_deref(),
-            };
-            mistake.show();
-        }
-        Failure::Reported
-    })
+    Ok(TopologyFile::read(path)?.topology)
 }
 
 /// Builds the engine that the flags describe.
@@ -140,13 +124,13 @@ pub(crate) fn engines(
     args: &GatewayArgs,
     profiles: &[Profile],
 ) -> Result<Vec<Engine>, Failure> {
-    let topology = topology(args.topology.as_ref())?;
+    let file = TopologyFile::read(args.topology.as_ref())?;
     let sets = sets::read(&rule_args.sets)?;
     sets::check_names(rules, &rule_args.sets, &sets)?;
     let options = Options { assume: assumptions(rules, &sets, &rule_args.assume)? };
     let build = |profile: &Profile| {
-        let mut topology = topology.clone();
-        let settings = settings(rules, args, *profile, &mut topology)?;
+        let mut topology = file.topology.clone();
+        let settings = settings(rules, args, *profile, &file, &mut topology)?;
         let compile = |family: Family| {
             rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
         };
@@ -162,10 +146,13 @@ fn settings(
     rules: &Rules,
     args: &GatewayArgs,
     profile: Profile,
+    file: &TopologyFile,
     topology: &mut Topology,
 ) -> Result<Settings, Failure> {
-    let mut settings = Settings::of(args.kernel, profile, topology)
-        .map_err(|errors| failed_settings(args, &errors))?;
+    let mut settings = Settings::of(args.kernel, profile, topology).map_err(|errors| {
+        errors.iter().for_each(|(place, error)| file.show(place, error.to_string()));
+        Failure::Reported
+    })?;
     for line in &rules.loaded.settings {
         if let Err(error) = settings.set(topology, &line.key, &line.value) {
             let source = rules.sources.get(usize::from(line.origin.file));
@@ -179,12 +166,6 @@ fn settings(
         set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
     }
     Ok(settings)
-}
-
-fn failed_settings(args: &GatewayArgs, errors: &[kinwall_engine::SettingError]) -> Failure {
-    let name = args.topology.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let lines: Vec<String> = errors.iter().map(|error| format!("{name}: {error}")).collect();
-    Failure::Failed(lines.join("\n       "))
 }
 
 fn check_helpers(

@@ -208,8 +208,12 @@ fn topologies() {
         ("x = [1,\n", "unknown key `x`"),
         ("[[interface]]\nname = \"eth0\"\naddresses = [\"10.0.0.300/24\"]\n", ":3:14"),
         ("[[interface]]\nname = \"a\"\n[[interface]]\nname = \"a\"\n", "a second interface"),
-        ("[sysctl]\n\"net.netfilter.nf_conntrack_lose\" = 1\n", "unknown setting"),
-        ("[modules.nf_conntrack_ftp]\nlose = 1\n", "has no option `lose`"),
+        ("[sysctl]\n\"net.netfilter.nf_conntrack_lose\" = 1\n", "t.toml:2:1"),
+        (
+            "[modules.nf_conntrack_ftp]\nlose = 1\n",
+            "has no option `lose`; it has ports, loose\n --> ",
+        ),
+        ("[modules.nf_conntrack_ftp]\nloose = 1\nports = [70000]\n", "t.toml:3:1"),
     ];
     for (text, says) in rows {
         fs::write(dir.join("t.toml"), text).expect("written");

@@ -4,7 +4,7 @@ use kinwall_conntrack::settings::{SettingError as SysctlError, Settings as Track
 use kinwall_helpers::Instances;
 use kinwall_helpers::instances::SettingError as HelperError;
 use kinwall_terms::{KernelVersion, Profile};
-use kinwall_topology::{SettingError as TopologyError, Topology, Value};
+use kinwall_topology::{Place, SettingError as TopologyError, Topology, Value};
 
 /// The settings of a gateway.
 #[derive(Clone)]
@@ -62,20 +62,26 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Every entry that was not taken.
+    /// Every entry that was not taken, and where it stands.
     pub fn of(
         kernel: KernelVersion,
         profile: Profile,
         topology: &mut Topology,
-    ) -> Result<Settings, Vec<SettingError>> {
+    ) -> Result<Settings, Vec<(Place, SettingError)>> {
         let mut settings = Settings::new(kernel, profile);
         let sysctls = topology.sysctl().clone().into_iter();
+        let sysctls = sysctls.map(|(key, value)| (Place::Sysctl(key.clone()), key, value));
         let modules = topology.modules().clone().into_iter().flat_map(|(module, options)| {
-            options.into_iter().map(move |(name, value)| (format!("{module}.{name}"), value))
+            options.into_iter().map(move |(name, value)| {
+                let key = format!("{module}.{name}");
+                (Place::ModuleOption(module.clone(), name), key, value)
+            })
         });
-        let mut set =
-            |(key, value): (String, Value)| settings.set(topology, &key, &value.to_string());
-        let errors: Vec<_> = sysctls.chain(modules).filter_map(|pair| set(pair).err()).collect();
+        let mut set = |(place, key, value): (Place, String, Value)| {
+            let set = settings.set(topology, &key, &value.to_string());
+            set.err().map(|error| (place, error))
+        };
+        let errors: Vec<_> = sysctls.chain(modules).filter_map(&mut set).collect();
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn decompress(mut stream: Box<dyn Read>) -> io::Result<Window> {
         stream.by_ref().take(4).read_to_end(&mut magic)?;
         let rest = Cursor::new(magic.clone()).chain(stream);
         stream = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(rest)),
+            [0x1f, 0x8b, ..] => Box::new(Gzip(MultiGzDecoder::new(rest))),
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
                 Box::new(Zstd::new(Box::new(BufReader::with_capacity(BUFFER_BYTES, rest))))
             }
@@ -29,6 +29,21 @@ pub(crate) fn decompress(mut stream: Box<dyn Read>) -> io::Result<Window> {
     }
     let message = format!("it is compressed more than {NESTING_MAX} times");
     Err(io::Error::new(ErrorKind::InvalidData, message))
+}
+
+/// All members of a gzip stream, with errors in plain words.
+struct Gzip<R>(MultiGzDecoder<R>);
+
+impl<R: Read> Read for Gzip<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the gzip data end too early"),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                io::Error::new(error.kind(), "the gzip data are damaged")
+            }
+            _ => error,
+        })
+    }
 }
 
 /// All frames of a zstd stream, one after the other (RFC 8878, section 3).
@@ -92,24 +107,30 @@ fn begin(mut stream: Compressed) -> io::Result<State> {
     }
 }
 
-/// An error within a frame, in plain words where the stream merely ends.
+/// An error within a frame, in plain words.
 fn broken_frame(error: io::Error) -> io::Error {
     let mut cause: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
+    if cause.is_none() {
+        return error;
+    }
     while let Some(inner) = cause {
         let ends = |io: &io::Error| io.kind() == ErrorKind::UnexpectedEof;
         if inner.downcast_ref::<io::Error>().is_some_and(ends) {
-            return io::Error::new(ErrorKind::UnexpectedEof, "incomplete zstd stream");
+            return io::Error::new(ErrorKind::UnexpectedEof, "the zstd data end too early");
         }
         cause = inner.source();
     }
-    error
+    io::Error::new(ErrorKind::InvalidData, "the zstd data are damaged")
 }
 
-fn describe(error: &FrameDecoderError) -> String {
+fn describe(error: &FrameDecoderError) -> &'static str {
     match error {
         FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
-            "what follows the zstd frame is none".to_owned()
+            "what follows the zstd frame is none"
         }
-        error => error.to_string(),
+        FrameDecoderError::WindowSizeTooBig { .. } => {
+            "its zstd window is larger than 100 MiB: compress it without --long or --ultra"
+        }
+        _ => "the header of a zstd frame is damaged",
     }
 }

@@ -189,10 +189,13 @@ pub(super) fn on_captures(replay: &Replay, source: &Source) -> Result<(), Failur
              come in where their senders live"
         ));
     }
-    for found in source.damages() {
-        say::line(found);
+    let damages = source.damages();
+    damages.iter().for_each(say::line);
+    let more = source.damage_count().saturating_sub(damages.len() as u64);
+    if more > 0 {
+        say::line(format_args!("and {more} more places like these"));
     }
-    if source.damage_count() > 0 { Err(Failure::Reported) } else { Ok(()) }
+    if damages.is_empty() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// Families of which packets came and no rules were given.
