@@ -225,7 +225,7 @@ fn explain_answers_the_source_document_s_questions() {
 
 #[test]
 fn explain_answers_for_every_helper() {
-    let dir = folder("explain");
+    let dir = folder("each-helper");
     let rows = run("helpers --format json", &dir, &[]).out;
     let names: std::collections::BTreeSet<String> = rows
         .lines()

@@ -231,7 +231,7 @@ fn what_is_no_capture_says_what_it_is() {
         (&[&gzip(b"some")[..10], &[7; 9]].concat(), "f: the gzip data are damaged"),
         (&zstd(&[7; 99])[..12], "f: the zstd data end too early"),
         (b"\x28\xb5\x2f\xfd\x04\x00\xff\xff\xff", "f: the zstd data are damaged"),
-        (b"\x28\xb5\x2f\xfd\x00\xff\x00\x00\x00", "f: its zstd window is larger than 100 MiB"),
+        (b"\x28\xb5\x2f\xfd\x00\x98\x00\x00\x00", "f: its zstd window is larger than 100 MiB"),
         (b"\xfd7zXZ\0", "f: it is compressed with xz: decompress it first, `xz -dc FILE | kin"),
         (b"BZh91", "f: it is compressed with bzip2"),
         (b"snoop\0\0\0", "f: it is a snoop capture: `editcap -F pcapng` converts it; "),
