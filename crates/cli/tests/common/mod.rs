@@ -1,5 +1,7 @@
 //! Running the command as a person does, from the folder of the repository.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
