@@ -18,7 +18,7 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 PACKAGES=(iproute2 ethtool iptables conntrack tcpdump python3 vsftpd lftp curl tftpd-hpa tftp-hpa
-  ngircd)
+  ngircd pptpd pptp-linux)
 TAG="kinwall-$$"
 LOOSE=/sys/module/nf_conntrack_ftp/parameters/loose
 START="2026-01-01T00:00:00" # the instant at which every recorded capture begins

@@ -20,6 +20,7 @@ const RECORDINGS: &[Recording<'_>] = &[
     Recording { folder: "ftp", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
     Recording { folder: "tftp", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
     Recording { folder: "irc-dcc", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording { folder: "pptp", capture: "capture", rules: &["rules.v4"], set: &[] },
     Recording {
         folder: "ftp-bounce-attack",
         capture: "capture",
@@ -203,17 +204,25 @@ impl Recording<'_> {
                     line.split(' ').filter_map(|word| word.strip_prefix(&prefix)).collect()
                 };
                 let one = |name: &str| all(name)[0];
+                // Ports, or the call ids of GRE in hexadecimal.
+                let ports = |port: &str, key: &str| {
+                    let is_gre = !all(key).is_empty();
+                    let found = all(if is_gre { key } else { port });
+                    let number = |text: &str| match text.strip_prefix("0x") {
+                        Some(hex) => u16::from_str_radix(hex, 16).expect("a key"),
+                        None => text.parse().expect("a port"),
+                    };
+                    format!("{}/{}", number(found[0]), number(found[1]))
+                };
                 format!(
-                    "{} {}/{} port {}/{} to {}/{} port {}/{}",
+                    "{} {}/{} port {} to {}/{} port {}",
                     one("helper"),
                     one("src"),
                     one("mask-src"),
-                    all("sport")[0],
-                    all("sport")[1],
+                    ports("sport", "srckey"),
                     one("dst"),
                     one("mask-dst"),
-                    all("dport")[0],
-                    all("dport")[1],
+                    ports("dport", "dstkey"),
                 )
             })
             .collect()

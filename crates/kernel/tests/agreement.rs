@@ -116,6 +116,7 @@ const EXAMPLES: &[(&str, &str, &[&str], &str)] = &[
     ("ftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
     ("tftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
     ("irc-dcc", "capture.pcapng", &["rules.v4"], ""),
+    ("pptp", "capture.pcapng", &["rules.v4"], ""),
     ("ftp-bounce-attack", "capture.pcapng", &["careless.v4"], LOOSE),
     ("ftp-bounce-attack", "refused.pcapng", &["careless.v4"], ""),
     ("ftp-bounce-attack", "careful.pcapng", &["rules.v4"], LOOSE),

@@ -236,6 +236,8 @@ pub(crate) fn tuple(frame: &Frame<'_>) -> Option<Tuple> {
     let headers = Headers::parse(network).ok()?;
     let (sport, dport) = match headers.l4 {
         L4::Icmp(icmp) => (icmp.id, u16::from_be_bytes([icmp.kind, icmp.code])),
+        // The data of a PPTP call says its receiver's id, not its sender's.
+        L4::Gre(gre) => (0, gre.call_id.unwrap_or(0)),
         _ => headers.ports().unwrap_or_default(),
     };
     let Headers { src, dst, proto, .. } = headers;

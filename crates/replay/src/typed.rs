@@ -14,10 +14,10 @@
 //!
 //! Words: TCP flags (`syn ack fin rst psh urg none`; without one, `syn`, or `ack` where a
 //! connection is presumed to be established or the packet a reply), `type N[/CODE]`,
-//! `echo-request`, `echo-reply`, `id N`, `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N`
-//! (payload bytes), `payload TEXT` (to the end, with `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`),
-//! and what to presume of its connection: `new`, `established`, `related`, `invalid`,
-//! `untracked`, `by HELPER`, `reply`.
+//! `echo-request`, `echo-reply`, `id N`, `call N` (GRE: PPTP's, with the call id of its receiver),
+//! `ttl N`, `tos N`, `mark N`, `mac ADDRESS`, `length N` (payload bytes), `payload TEXT` (to the
+//! end, with `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`), and what to presume of its connection:
+//! `new`, `established`, `related`, `invalid`, `untracked`, `by HELPER`, `reply`.
 
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto};
 use kinwall_topology::MacAddr;
@@ -95,6 +95,8 @@ struct Draft {
     flags: Option<TcpFlags>,
     icmp: (u8, u8),
     id: u16,
+    /// The call id, for GRE that is PPTP's.
+    call: Option<u16>,
     ttl: u8,
     tos: u8,
     mark: u32,
@@ -158,6 +160,7 @@ impl<'a> Reader<'a> {
             id: 1,
             ttl: 64,
             tos: 0,
+            call: None,
             mark: 0,
             link: LinkFacts::default(),
             payload: Vec::new(),
@@ -202,6 +205,7 @@ impl<'a> Reader<'a> {
             "echo-reply" => draft.icmp = (if v4(draft) { 0 } else { 129 }, 0),
             "type" => draft.icmp = self.icmp_type()?,
             "id" => draft.id = self.number("id")?,
+            "call" if draft.proto == L4Proto::GRE => draft.call = Some(self.number("call")?),
             "ttl" => draft.ttl = self.number("ttl")?,
             "tos" => draft.tos = self.number("tos")?,
             "mark" => draft.mark = self.number("mark")?,
@@ -259,7 +263,7 @@ impl<'a> Reader<'a> {
 }
 
 const WORDS: &str = "words are syn ack fin rst psh urg none, type N[/CODE], echo-request, \
-                     echo-reply, id, ttl, tos, mark, mac, length, payload, new, established, \
+                     echo-reply, id, call, ttl, tos, mark, mac, length, payload, new, established, \
                      related, invalid, untracked, by HELPER, reply";
 
 fn v4(draft: &Draft) -> bool {
@@ -342,7 +346,10 @@ impl Draft {
                 ack: 0,
                 options: DCCP_SERVICE.to_vec(),
             }),
-            L4Proto::GRE => Transport::Gre(Gre::new(ETHERTYPE_IPV4)),
+            L4Proto::GRE => Transport::Gre(match self.call {
+                Some(call) => Gre::pptp(call, 0),
+                None => Gre::new(ETHERTYPE_IPV4),
+            }),
             proto => Transport::Raw(proto),
         };
         if self.helper.is_some() && self.ct_state.is_none() {
@@ -442,6 +449,15 @@ mod tests {
     }
 
     #[test]
+    fn gre_may_be_the_data_of_a_call() {
+        for (words, call) in [("", None), (" call 7", Some(7)), (" call 0", Some(0))] {
+            let typed = Typed::parse(&format!("gre 10.0.0.1 -> 10.0.0.2{words}")).unwrap();
+            let headers = Headers::parse(&typed.bytes).unwrap();
+            assert!(matches!(headers.l4, L4::Gre(gre) if gre.call_id == call), "{words}");
+        }
+    }
+
+    #[test]
     fn a_mistake_names_its_word() {
         let rows = [
             ("", 0, "the packet ends where a protocol"),
@@ -453,6 +469,8 @@ mod tests {
             ("udp fd00::2 -> fd00::1", 3, "udp goes to a port: write [fd00::1]:80"),
             ("gre 1.2.3.4 -> 1.2.3.5:6", 3, "gre has no ports: write 1.2.3.5"),
             ("udp 1.2.3.4 -> 1.2.3.5:6 syn", 4, "means nothing here"),
+            ("udp 1.2.3.4 -> 1.2.3.5:6 call 7", 4, "means nothing here"),
+            ("gre 1.2.3.4 -> 1.2.3.5 call 65536", 5, "`65536` is no call"),
             ("tcp 1.2.3.4 -> 1.2.3.5:6 ttl 999", 5, "`999` is no ttl"),
             ("tcp 1.2.3.4 -> 1.2.3.5:6 by ftp", 6, "`by` belongs"),
         ];

@@ -6,7 +6,7 @@ use kinwall_engine::{Engine, Settings};
 use kinwall_replay::{Clock, Input, Replay, Source};
 use kinwall_rules::load::{self, Defines, Source as Text};
 use kinwall_rules::program::{Options, Program};
-use kinwall_terms::{Family, KernelVersion, Profile};
+use kinwall_terms::{Family, KernelVersion, L4Proto, Profile};
 use kinwall_topology::Topology;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ const ROWS: &[Row] = &[
     ("ftp", "capture", &["rules.v4", "rules.v6"], &[]),
     ("tftp", "capture", &["rules.v4", "rules.v6"], &[]),
     ("irc-dcc", "capture", &["rules.v4"], &[]),
+    ("pptp", "capture", &["rules.v4"], &[]),
     ("ftp-bounce-attack", "capture", &["careless.v4"], &[("nf_conntrack_ftp.loose", "1")]),
     ("ftp-bounce-attack", "refused", &["careless.v4"], &[]),
     ("ftp-bounce-attack", "careful", &["rules.v4"], &[("nf_conntrack_ftp.loose", "1")]),
@@ -123,16 +124,19 @@ fn as_conntrack(engine: &Engine, view: &ExpectationView, seconds: u64) -> String
         std::net::IpAddr::V6(_) => "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     };
     let master = engine.conntrack().connection(view.master).unwrap().original;
+    let ports = |sport: u16, dport: u16| match tuple.proto {
+        L4Proto::GRE => format!("srckey={sport:#x} dstkey={dport:#x}"),
+        _ => format!("sport={sport} dport={dport}"),
+    };
     format!(
-        "{seconds} proto={} src={} dst={} sport={} dport={} mask-src={} mask-dst={exact} \
-         sport={} dport=65535 master-src={} master-dst={} sport={} dport={}",
+        "{seconds} proto={} src={} dst={} {} mask-src={} mask-dst={exact} {} \
+         master-src={} master-dst={} sport={} dport={}",
         tuple.proto.0,
         tuple.src,
         tuple.dst,
-        tuple.sport,
-        tuple.dport,
+        ports(tuple.sport, tuple.dport),
         mask.address,
-        mask.port,
+        ports(mask.port, 0xffff),
         master.src,
         master.dst,
         master.sport,

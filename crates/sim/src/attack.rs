@@ -242,18 +242,23 @@ impl Reader<'_> {
     }
 }
 
-/// The bytes of a payload: text with escapes, or `hex: ` and numbers.
+/// The bytes of a payload: text with escapes, or `hex: ` and numbers, `XX*N` for N of a kind.
 fn payload(text: &str) -> Result<Vec<u8>, String> {
     let Some(digits) = text.strip_prefix("hex: ") else {
         let escapes = "an escape is \\r, \\n, \\t, \\0, \\\\ or \\xHH";
         return unescape(text).ok_or_else(|| escapes.to_owned());
     };
-    let digits: Vec<char> = digits.chars().filter(|c| !c.is_whitespace()).collect();
-    let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).ok();
-    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    bytes
-        .filter(|_| digits.len().is_multiple_of(2))
-        .ok_or_else(|| "pairs of hexadecimal digits".into())
+    let mut bytes = Vec::new();
+    for word in digits.split_whitespace() {
+        let (word, count) = word.split_once('*').unwrap_or((word, "1"));
+        let count: usize = count.parse().map_err(|_| "a number belongs after *")?;
+        let digits: Vec<char> = word.chars().collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).ok();
+        let part: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+        let part = part.filter(|_| digits.len().is_multiple_of(2));
+        bytes.extend(part.ok_or("pairs of hexadecimal digits")?.repeat(count));
+    }
+    Ok(bytes)
 }
 
 /// The text with `{N}` replaced by the number `N + n`.

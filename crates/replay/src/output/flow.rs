@@ -16,6 +16,9 @@ impl fmt::Display for Flow {
             L4Proto::ICMP | L4Proto::ICMPV6 => {
                 write!(f, "{proto} {src} > {dst} type {} code {}", dport >> 8, dport & 0xff)
             }
+            L4Proto::GRE if sport == 0 && dport != 0 => {
+                write!(f, "{proto} {src} > {dst} call {dport}")
+            }
             _ if (sport, dport) == (0, 0) => write!(f, "{proto} {src} > {dst}"),
             _ => write!(f, "{proto} {}:{sport} > {}:{dport}", Host(src), Host(dst)),
         }
