@@ -5,15 +5,16 @@ use crate::failure::Failure;
 use crate::render::Mistake;
 use crate::topology_file::TopologyFile;
 use crate::{place, say, sets};
+use kinwall_conntrack::settings::SettingError as SysctlError;
 use kinwall_engine::settings::split_assignment;
-use kinwall_engine::{Engine, Settings, check};
+use kinwall_engine::{Engine, SettingError, Settings, check};
 use kinwall_rules::diagnostic::Diagnostic;
 use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_rules::program::{Assumption, Options, Program};
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, InterfaceName, Profile};
+use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile};
 use kinwall_topology::Topology;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -150,22 +151,40 @@ fn settings(
     topology: &mut Topology,
 ) -> Result<Settings, Failure> {
     let mut settings = Settings::of(args.kernel, profile, topology).map_err(|errors| {
-        errors.iter().for_each(|(place, error)| file.show(place, error.to_string()));
+        for (place, error) in &errors {
+            file.show(place, error.to_string(), another_kernel(error));
+        }
         Failure::Reported
     })?;
+    let mut wrong = false;
     for line in &rules.loaded.settings {
         if let Err(error) = settings.set(topology, &line.key, &line.value) {
             let source = rules.sources.get(usize::from(line.origin.file));
-            Mistake::at(source, line.span, &error.to_string()).show();
-            return Err(Failure::Reported);
+            let help = another_kernel(&error);
+            Mistake::at(source, line.span, &error.to_string()).help(help.as_deref()).show();
+            wrong = true;
         }
+    }
+    if wrong {
+        return Err(Failure::Reported);
     }
     for assignment in &args.set {
         let set = split_assignment(assignment)
             .and_then(|(key, value)| settings.set(topology, key, value));
-        set.map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
+        set.map_err(|error| {
+            let help = another_kernel(&error).map(|help| format!("; {help}")).unwrap_or_default();
+            Failure::Usage(format!("--set {assignment}: {error}{help}"))
+        })?;
     }
     Ok(settings)
+}
+
+/// What to do about a switch that the Linux of the day has not.
+fn another_kernel(error: &SettingError) -> Option<String> {
+    let SettingError::Sysctl(SysctlError::NotInVersion { was, .. }) = error else { return None };
+    let has = [KernelVersion::new(5, 10, 0), KernelVersion::new(4, 4, 0), KernelVersion::DEFAULT];
+    let version = has.into_iter().find(|version| was.has(*version))?;
+    Some(format!("--kernel {version} answers for a Linux that has it"))
 }
 
 fn check_helpers(

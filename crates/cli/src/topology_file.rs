@@ -30,8 +30,8 @@ impl TopologyFile {
     }
 
     /// Shows what is wrong at `place`.
-    pub(crate) fn show(&self, place: &Place, message: String) {
-        show(&self.places.problem(place, message, None), &self.text);
+    pub(crate) fn show(&self, place: &Place, message: String, help: Option<String>) {
+        show(&self.places.problem(place, message, help), &self.text);
     }
 }
 

@@ -31,7 +31,11 @@ fn flags() {
         ("--set nf_conntrack_ftp.loose=maybe", 2, &["expected 1 or 0"]),
         ("--set nf_conntrack_ftp.lose=1", 2, &["has no option `lose`; it has ports, loose"]),
         ("--set guard.ftp.port=1", 2, &["is no guard; there are guard.HELPER.min_port"]),
-        ("--set nf_conntrack_helper=1", 2, &["Linux 6.18 has no nf_conntrack_helper"]),
+        (
+            "--set nf_conntrack_helper=1",
+            2,
+            &["Linux 6.18 has no nf_conntrack_helper", "; --kernel 5.10 answers for a Linux that"],
+        ),
         ("--set-at x:nf_conntrack_ftp.loose=1", 2, &["`x` is no packet number"]),
         ("--set-at 0:nf_conntrack_ftp.loose=1", 2, &["packets count from 1"]),
         ("--set-at 3:nope=1", 2, &["before packet 3: unknown setting"]),

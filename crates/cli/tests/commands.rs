@@ -258,7 +258,7 @@ fn rules_and_helpers() {
         ("rules check examples/ftp/rules.v4", &["ipv4: 8 rules in raw, filter"], &[]),
         (
             &format!("rules check DIR/script.sh {defines}"),
-            &["ipv4: 2 rules", "ipv6: 1 rule in"],
+            &["ipv4: 2 rules", "ipv6: 1 rule in", "\n1 setting\n"],
             &[],
         ),
         (

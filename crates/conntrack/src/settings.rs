@@ -142,7 +142,8 @@ impl Lifetime {
         }
     }
 
-    fn has(self, kernel: KernelVersion) -> bool {
+    /// Whether that Linux has it.
+    pub fn has(self, kernel: KernelVersion) -> bool {
         self.since <= kernel && kernel < self.until
     }
 }

@@ -100,6 +100,12 @@ fn check(rules: &setup::Rules) -> Result<(), Failure> {
             count => writeln!(out, "{family}: {count} rules in {tables}")?,
         }
     }
+    match (rules.loaded.settings.len(), rules.loaded.rulesets.iter().flatten().count()) {
+        (0, 0) => writeln!(out, "no rules")?,
+        (0, _) => {}
+        (1, _) => writeln!(out, "1 setting")?,
+        (count, _) => writeln!(out, "{count} settings")?,
+    }
     Ok(out.flush()?)
 }
 
