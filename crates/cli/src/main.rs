@@ -9,9 +9,11 @@ mod json;
 mod place;
 mod remarks;
 mod render;
+mod rule_files;
 mod say;
 mod sets;
 mod setup;
+mod source;
 mod topology_file;
 mod why;
 

@@ -1,7 +1,7 @@
 //! What is said once about rules, because it bears on every answer: what is not applied, what
 //! is not known.
 
-use crate::setup::Rules;
+use crate::rule_files::Rules;
 use crate::{say, sets};
 use kinwall_engine::{Engine, RuleAt};
 use kinwall_rules::ruleset::Rule;

@@ -1,9 +1,10 @@
 //! Mistakes in files, shown with their line and a caret.
 
+use crate::failure::Failure;
 use crate::say;
-use crate::setup::Text;
+use crate::source::Text;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use kinwall_rules::diagnostic::Span;
+use kinwall_rules::diagnostic::{Diagnostic, Span};
 use std::borrow::Cow;
 
 /// One mistake, whichever parser found it. Lines and columns count from 1, columns and length in
@@ -48,6 +49,18 @@ impl<'a> Mistake<'a> {
     pub(crate) fn show(&self) {
         show(self);
     }
+}
+
+/// Shows every mistake, and how many there are in `what`.
+pub(crate) fn show_all(sources: &[Text], mistakes: &[Diagnostic], what: &str) -> Failure {
+    for mistake in mistakes {
+        let source = sources.get(usize::from(mistake.file));
+        Mistake::at(source, mistake.span, &mistake.message).help(mistake.help.as_deref()).show();
+    }
+    let count = mistakes.len();
+    let plural = if count == 1 { "" } else { "s" };
+    say::line(format_args!("{count} mistake{plural} in the {what}"));
+    Failure::Reported
 }
 
 /// Characters of a message that are shown: it may quote a word as long as its file.

@@ -2,21 +2,19 @@
 
 use crate::failure::Failure;
 use crate::place;
-use crate::render::Mistake;
-use crate::setup::{self, Rules, Text};
+use crate::render::{self, Mistake};
+use crate::rule_files::Rules;
+use crate::source::Text;
 use kinwall_rules::sets::{Misfit, Sets};
 use kinwall_terms::Family;
 use std::path::PathBuf;
 
 /// Reads the files of sets, and shows every mistake in them.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Sets, Failure> {
-    let mut sources = Vec::new();
-    for path in paths {
-        let name = path.display().to_string();
-        sources.push(Text { name, text: setup::read(path)?, family: None });
-    }
+    let sources = paths.iter().map(|path| Text::read(path, None));
+    let sources: Vec<Text> = sources.collect::<Result<_, _>>()?;
     let texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
-    Sets::read(&texts).map_err(|mistakes| setup::show_all(&sources, &mistakes, "sets"))
+    Sets::read(&texts).map_err(|mistakes| render::show_all(&sources, &mistakes, "sets"))
 }
 
 /// Shows every set that rules name and `sets` lacks; with no file of sets there is nothing to

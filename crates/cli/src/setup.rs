@@ -3,110 +3,18 @@
 use crate::args::{GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::render::Mistake;
+use crate::rule_files::Rules;
 use crate::topology_file::TopologyFile;
 use crate::{place, say, sets};
 use kinwall_conntrack::settings::SettingError as SysctlError;
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Engine, SettingError, Settings, check};
-use kinwall_rules::diagnostic::Diagnostic;
-use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_rules::program::{Assumption, Options, Program};
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
 use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile};
 use kinwall_topology::Topology;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-/// A text and the name it is spoken of by.
-pub(crate) struct Text {
-    /// The file name as it was given.
-    pub name: String,
-    /// What it holds.
-    pub text: String,
-    /// The family the user said it is of.
-    pub family: Option<Family>,
-}
-
-/// The rules as they were read, and the sources they stand in.
-pub(crate) struct Rules {
-    /// The sources, in the order of [`kinwall_rules::diagnostic::Origin::file`].
-    pub sources: Vec<Text>,
-    /// What they say.
-    pub loaded: Loaded,
-}
-
-impl Rules {
-    /// The names of the sources, in their order.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.sources.iter().map(|source| source.name.clone()).collect()
-    }
-}
-
-/// Reads a file, or the standard input for `-`.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let outcome = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    outcome.map_err(|error| Failure::file(path, error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-        Failure::file(path, format!("line {line} is not text: byte {} is not UTF-8", good + 1))
-    })
-}
-
-/// Reads the rule files, and shows every mistake in them.
-pub(crate) fn rules(args: &RuleArgs) -> Result<Rules, Failure> {
-    let families = [(&args.rules, None)]
-        .into_iter()
-        .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);
-    let mut sources = Vec::new();
-    for (paths, family) in families {
-        for path in paths {
-            let name = path.display().to_string();
-            sources.push(Text { name, text: read(path)?, family });
-        }
-    }
-    load_texts(sources, &args.defines)
-}
-
-/// Reads rules from texts, and shows every mistake in them.
-pub(crate) fn load_texts(sources: Vec<Text>, defines: &[String]) -> Result<Rules, Failure> {
-    let mut named = Defines::default();
-    for define in defines {
-        named.add(define).map_err(|error| Failure::Usage(format!("--define: {error}")))?;
-    }
-    let texts: Vec<Source<'_>> = sources
-        .iter()
-        .map(|source| Source { name: &source.name, text: &source.text, family: source.family })
-        .collect();
-    match load::load(&texts, &named) {
-        Ok(loaded) => Ok(Rules { sources, loaded }),
-        Err(mistakes) => Err(show_all(&sources, &mistakes, "rules")),
-    }
-}
-
-/// Shows every mistake, and how many there are in `what`.
-pub(crate) fn show_all(sources: &[Text], mistakes: &[Diagnostic], what: &str) -> Failure {
-    for mistake in mistakes {
-        let source = sources.get(usize::from(mistake.file));
-        Mistake::at(source, mistake.span, &mistake.message).help(mistake.help.as_deref()).show();
-    }
-    let count = mistakes.len();
-    let plural = if count == 1 { "" } else { "s" };
-    say::line(format_args!("{count} mistake{plural} in the {what}"));
-    Failure::Reported
-}
-
-/// Reads the topology; without one, a gateway of which nothing is known.
-pub(crate) fn topology(path: Option<&PathBuf>) -> Result<Topology, Failure> {
-    Ok(TopologyFile::read(path)?.topology)
-}
 
 /// Builds the engine that the flags describe.
 pub(crate) fn engine(

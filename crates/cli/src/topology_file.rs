@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::render::Mistake;
-use crate::setup;
+use crate::source;
 use kinwall_topology::{Place, Places, Problem, Topology};
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ impl TopologyFile {
     /// Reads the file, and shows every mistake in it.
     pub(crate) fn read(path: Option<&PathBuf>) -> Result<TopologyFile, Failure> {
         let Some(path) = path else { return Ok(TopologyFile::default()) };
-        let text = setup::read(path)?;
+        let text = source::read(path)?;
         match Topology::from_toml_with_places(&text, &path.display().to_string()) {
             Ok((topology, places)) => Ok(TopologyFile { topology, text, places }),
             Err(problems) => {

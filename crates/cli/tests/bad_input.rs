@@ -155,11 +155,12 @@ fn rule_files() {
     let dir = folder("rules");
     let long =
         format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j {}\nCOMMIT\n", "x".repeat(1 << 20));
-    let files: [(&str, &[u8]); 5] = [
+    let files: [(&str, &[u8]); 6] = [
         ("many.v4", MANY),
         ("binary.v4", b"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j \xff\nCOMMIT\n"),
         ("long.v4", long.as_bytes()),
         ("shell.sh", b"iptables -A INPUT -j ACCEPT\nrm -rf /\n"),
+        ("mark.v4", b"\xef\xbb\xbf*filter\r\n:INPUT ACCEPT [0:0]\r\nCOMMIT\r\n"),
         ("open.v4", b"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\n"),
     ];
     for (name, bytes) in files {
@@ -186,6 +187,7 @@ fn rule_files() {
             ("rules check DIR/shell.sh", 1, &["shell.sh:2:1"]),
             ("rules check DIR/open.v4", 1, &["each table ends with a line COMMIT"]),
             ("rules check DIR", 1, &["Is a directory"]),
+            ("rules check DIR/mark.v4", 0, &[]),
             ("rules check DIR/none", 1, &["No such file"]),
         ],
     );

@@ -2,7 +2,7 @@
 
 use crate::announcements::Announcements;
 use crate::arrival::{Arrival, Arrivals};
-use crate::output::Skipped;
+use crate::output::{Skipped, Summary};
 use crate::source::{Frame, Source};
 use crate::tally::Tally;
 use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
@@ -49,7 +49,7 @@ pub struct Replay {
     pub(crate) announcements: Announcements,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
-    pub(crate) tally: Tally,
+    tally: Tally,
 }
 
 impl Replay {
@@ -186,6 +186,17 @@ impl Replay {
     /// capture: their packets were taken to come in as the topology says.
     pub fn strangers(&self) -> &[(usize, InterfaceName)] {
         self.arrivals.strangers()
+    }
+
+    /// Packets of which the captures kept only the beginning.
+    pub fn cut(&self) -> u64 {
+        self.tally.cut
+    }
+
+    /// Everything so far, counted. At most `top` rows in each list; `sources` are the names of
+    /// the rule files, told where there are several; `damage` is what reading met.
+    pub fn summary(&self, top: usize, sources: &[String], damage: u64) -> Summary {
+        self.tally.summary(&self.engine, top, sources, damage)
     }
 
     /// The instant of the last packet.

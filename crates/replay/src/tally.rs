@@ -1,8 +1,8 @@
 //! Counting while packets pass: arrays and indexes only, no names; those come at the end.
 
-use crate::output::{ConnectionCounts, Counted, ExpectationCounts, RuleCount, Skipped, Summary};
-use crate::output::{Instant, RuleName};
-use crate::replay::Replay;
+use crate::output::{
+    ConnectionCounts, Counted, ExpectationCounts, Instant, RuleCount, RuleName, Skipped, Summary,
+};
 use crate::source::Frame;
 use kinwall_engine::{ConnectionEnd, Engine, Outcome, RuleId};
 use kinwall_terms::{CtState, Family, Reason, Time, Verdict};
@@ -12,7 +12,7 @@ use kinwall_terms::{CtState, Family, Reason, Time, Verdict};
 pub(crate) struct Tally {
     packets: u64,
     bytes: u64,
-    cut: u64,
+    pub(crate) cut: u64,
     pub(crate) skipped: Skipped,
     first: Option<Time>,
     last: Time,
@@ -86,35 +86,35 @@ fn kind(verdict: Verdict) -> usize {
     }
 }
 
-impl Replay {
-    /// Packets of which the captures kept only the beginning.
-    pub fn cut(&self) -> u64 {
-        self.tally.cut
-    }
-
+impl Tally {
     /// Everything so far, counted. At most `top` rows in each list; `sources` are the names of
     /// the rule files, told where there are several; `damage` is what reading met.
-    pub fn summary(&self, top: usize, sources: &[String], damage: u64) -> Summary {
-        let tally = &self.tally;
-        let [accepted, dropped, rejected, queued, unknown, consumed] = tally.verdicts;
-        let conntrack = self.engine.conntrack();
+    pub(crate) fn summary(
+        &self,
+        engine: &Engine,
+        top: usize,
+        sources: &[String],
+        damage: u64,
+    ) -> Summary {
+        let [accepted, dropped, rejected, queued, unknown, consumed] = self.verdicts;
+        let conntrack = engine.conntrack();
         let stats = conntrack.stats();
         let names = STATES.iter().map(|state| state.name()).chain(["none"]);
         let ended = ConnectionEnd::ALL.iter().map(|end| (end.name(), stats.ended(*end)));
         Summary {
-            packets: tally.packets,
-            bytes: tally.bytes,
+            packets: self.packets,
+            bytes: self.bytes,
             accepted,
             dropped,
             rejected,
             queued,
             unknown,
             consumed,
-            skipped: tally.skipped,
-            cut: tally.cut,
-            first: tally.first.map(Instant),
-            last: tally.first.map(|_| Instant(tally.last)),
-            ctstates: names.zip(tally.states).filter(|(_, count)| *count > 0).collect(),
+            skipped: self.skipped,
+            cut: self.cut,
+            first: self.first.map(Instant),
+            last: self.first.map(|_| Instant(self.last)),
+            ctstates: names.zip(self.states).filter(|(_, count)| *count > 0).collect(),
             connections: ConnectionCounts {
                 new: stats.confirmed,
                 left: conntrack.count().into(),
@@ -127,17 +127,17 @@ impl Replay {
             },
             not_believed: Reason::ALL
                 .iter()
-                .map(|reason| (reason.name(), self.engine.doubts(*reason)))
+                .map(|reason| (reason.name(), engine.doubts(*reason)))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
             drops_by_reason: self.drops_by_reason(top),
-            drops_by_rule: self.drops_by_rule(top, sources),
+            drops_by_rule: self.drops_by_rule(engine, top, sources),
             damage,
         }
     }
 
     fn drops_by_reason(&self, top: usize) -> Vec<Counted> {
-        let counted = Reason::ALL.iter().zip(&self.tally.reasons).filter(|(_, n)| **n > 0);
+        let counted = Reason::ALL.iter().zip(&self.reasons).filter(|(_, n)| **n > 0);
         let mut rows: Vec<Counted> = counted
             .map(|(reason, packets)| Counted { reason: reason.name(), packets: *packets })
             .collect();
@@ -146,17 +146,17 @@ impl Replay {
         rows
     }
 
-    fn drops_by_rule(&self, top: usize, sources: &[String]) -> Vec<RuleCount> {
+    fn drops_by_rule(&self, engine: &Engine, top: usize, sources: &[String]) -> Vec<RuleCount> {
         let mut rows: Vec<(Family, RuleId, u64)> = Vec::new();
         for family in Family::ALL {
-            let counts = self.tally.rules[family.index()].iter().zip(0..);
+            let counts = self.rules[family.index()].iter().zip(0..);
             let hit = counts.filter(|(count, _)| **count > 0);
             rows.extend(hit.map(|(count, id)| (family, RuleId(id), *count)));
         }
         rows.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
         rows.truncate(top);
         let named = |(family, id, count): (Family, RuleId, u64)| {
-            let place = self.engine.program(family)?.reference(id)?;
+            let place = engine.program(family)?.reference(id)?;
             Some(RuleCount::new(&RuleName::new(&place, sources), count))
         };
         rows.into_iter().filter_map(named).collect()

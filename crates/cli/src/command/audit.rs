@@ -6,7 +6,7 @@ mod sarif;
 mod text;
 
 use crate::failure::Failure;
-use crate::setup::Rules;
+use crate::rule_files::Rules;
 use clap::{Args, ValueEnum};
 use kinwall_policy::audit::{self, CHECKS, Check, Finding, Severity};
 use kinwall_terms::KernelVersion;

@@ -2,6 +2,7 @@
 
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
+use crate::rule_files::Rules;
 use crate::{remarks, setup, why};
 use clap::Args;
 use kinwall_engine::{Engine, Ingress, Packet, Presumed, Trace};
@@ -56,7 +57,7 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("no packet was typed: write one such as {example}")));
     }
     let typed = Typed::parse(&args.packet).map_err(|error| misread(&args.packet, &error))?;
-    let rules = setup::rules(&args.rules)?;
+    let rules = Rules::read(&args.rules)?;
     let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
     let presumed = presumed(&engine, &typed)?;
     let headers = Headers::parse(&typed.bytes)

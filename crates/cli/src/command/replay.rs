@@ -6,6 +6,7 @@ mod session;
 
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
+use crate::rule_files::Rules;
 use crate::{remarks, setup, why};
 use anstream::adapter::strip_bytes;
 use clap::{Args, ValueEnum};
@@ -95,7 +96,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
     if args.packet == Some(0) {
         return Err(Failure::Usage("--packet 0: packets count from 1".to_owned()));
     }
-    let rules = setup::rules(&args.rules)?;
+    let rules = Rules::read(&args.rules)?;
     let profiles: &[Profile] = match args.compare_profiles {
         true => &Profile::ALL,
         false => &[args.gateway.profile.into()],

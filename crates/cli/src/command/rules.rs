@@ -1,7 +1,8 @@
 //! `kinwall rules`: check rule files, and print them in canonical form.
 
 use crate::failure::Failure;
-use crate::setup::{self, Text};
+use crate::rule_files::Rules;
+use crate::source::Text;
 use crate::{say, sets};
 use clap::{Args, Subcommand, ValueEnum};
 use kinwall_rules::print::{self, Options};
@@ -89,7 +90,7 @@ pub(crate) fn run(args: RulesArgs) -> Result<(), Failure> {
     }
 }
 
-fn check(rules: &setup::Rules) -> Result<(), Failure> {
+fn check(rules: &Rules) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for ruleset in rules.loaded.rulesets.iter().flatten() {
         let tables: Vec<&str> = ruleset.tables().map(|(table, _)| table.name()).collect();
@@ -110,7 +111,7 @@ fn check(rules: &setup::Rules) -> Result<(), Failure> {
 }
 
 /// The one rule set to print: one output is for one tool.
-fn one_family(rules: &setup::Rules, only: Option<FamilyArg>) -> Result<Option<&Ruleset>, Failure> {
+fn one_family(rules: &Rules, only: Option<FamilyArg>) -> Result<Option<&Ruleset>, Failure> {
     let [v4, v6] = Family::ALL.map(|family| rules.loaded.ruleset(family));
     match (only, v4, v6) {
         (Some(FamilyArg::Ipv4), v4, _) => Ok(v4),
@@ -124,7 +125,7 @@ fn one_family(rules: &setup::Rules, only: Option<FamilyArg>) -> Result<Option<&R
     }
 }
 
-fn load(files: &Files) -> Result<setup::Rules, Failure> {
+fn load(files: &Files) -> Result<Rules, Failure> {
     let family = match (files.ipv4, files.ipv6) {
         (true, _) => Some(Family::Ipv4),
         (_, true) => Some(Family::Ipv6),
@@ -132,8 +133,7 @@ fn load(files: &Files) -> Result<setup::Rules, Failure> {
     };
     let mut sources = Vec::new();
     for path in &files.files {
-        let name = path.display().to_string();
-        sources.push(Text { name, text: setup::read(path)?, family });
+        sources.push(Text::read(path, family)?);
     }
-    setup::load_texts(sources, &files.defines)
+    Rules::load(sources, &files.defines)
 }

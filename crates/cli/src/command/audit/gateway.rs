@@ -2,7 +2,9 @@
 
 use super::AuditArgs;
 use crate::failure::Failure;
-use crate::setup::{self, Rules, Text};
+use crate::rule_files::Rules;
+use crate::source::{self, Text};
+use crate::topology_file::TopologyFile;
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{SettingError, Settings};
 use kinwall_policy::audit::{Gateway, Refused};
@@ -54,7 +56,7 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
         .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);
     for (paths, family) in families {
         for path in paths {
-            let (name, text) = (path.display().to_string(), setup::read(path)?);
+            let (name, text) = (path.display().to_string(), source::read(path)?);
             if text.trim_start().starts_with('{') {
                 return Err(Failure::file(path, "this is JSON; rules of nftables are not read"));
             }
@@ -66,8 +68,8 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
             "no rules: name a file, `-` for the standard input, --rules4 or --rules6",
         )));
     }
-    let rules = setup::load_texts(sources, &args.defines)?;
-    let topology = setup::topology(args.topology.as_ref())?;
+    let rules = Rules::load(sources, &args.defines)?;
+    let topology = TopologyFile::read(args.topology.as_ref())?.topology;
     let settings = Settings::new(args.kernel, Profile::Linux);
     let mut read = Read { rules, topology, settings, kernel: args.kernel, refused: Vec::new() };
     of_topology(&mut read, args)?;
@@ -108,7 +110,7 @@ fn of_topology(read: &mut Read, args: &AuditArgs) -> Result<(), Failure> {
 type Line = Result<Vec<(String, String)>, String>;
 
 fn from_lines(read: &mut Read, path: &Path, parse: fn(&str) -> Line) -> Result<(), Failure> {
-    let text = setup::read(path)?;
+    let text = source::read(path)?;
     for (line, number) in text.lines().zip(1..) {
         let line = line.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {

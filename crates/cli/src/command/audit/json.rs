@@ -2,7 +2,7 @@
 
 use super::{file_of, name_of};
 use crate::failure::Failure;
-use crate::setup::Rules;
+use crate::rule_files::Rules;
 use kinwall_policy::audit::{Finding, Place};
 use serde_json::{Value, json};
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use super::file_of;
 use crate::failure::Failure;
-use crate::setup::Rules;
+use crate::rule_files::Rules;
 use kinwall_policy::audit::{CHECKS, Finding, Severity};
 use serde_json::{Value, json};
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use super::{file_of, name_of};
 use crate::failure::Failure;
-use crate::setup::Rules;
+use crate::rule_files::Rules;
 use anstyle::{AnsiColor, Color, Style};
 use kinwall_policy::audit::{Check, Finding, Severity};
 use std::io::Write;
