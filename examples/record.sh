@@ -18,7 +18,8 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 PACKAGES=(iproute2 ethtool iptables conntrack tcpdump python3 vsftpd lftp curl tftpd-hpa tftp-hpa
-  ngircd pptpd pptp-linux)
+  ngircd pptpd pptp-linux sane-utils amanda-server amanda-client libencode-locale-perl
+  openbsd-inetd samba snmp snmpd libcups2 nftables)
 TAG="kinwall-$$"
 LOOSE=/sys/module/nf_conntrack_ftp/parameters/loose
 START="2026-01-01T00:00:00" # the instant at which every recorded capture begins
@@ -88,7 +89,13 @@ link() {
 
 address() {
   local host=$1 device=$2 each; shift 2
-  for each in "$@"; do on "$host" ip address add "$each" dev "$device"; done
+  for each in "$@"; do
+    case $each in
+      *:*) on "$host" ip address add "$each" dev "$device" ;;
+      # With its broadcast address, as the tools that configure networks do.
+      *) on "$host" ip address add "$each" broadcast + dev "$device" ;;
+    esac
+  done
 }
 
 # ---- words for session.sh ------------------------------------------------------------------
@@ -172,9 +179,26 @@ loose() {
   echo "$1" >$LOOSE
 }
 
+# listen DEVICE in|out FILTER: what passes a device of the gateway, into a part of the capture.
+listen() {
+  local file=$SCRATCH/$1-$2 try
+  ip netns exec "$TAG-gateway" tcpdump -i "$1" -Q "$2" -p -n -U --immediate-mode -Z root \
+    --time-stamp-precision=nano -w "$file.pcap" "$3" 2>"$file.log" &
+  pids+=($!)
+  parts+=("$1=$file.pcap")
+  for try in $(seq 100); do
+    grep -qs listening "$file.log" && return
+    sleep 0.05
+  done
+  die "tcpdump does not listen on $1"
+}
+
+# What the gateway itself sends is recorded too where an example says which, as `src host A`.
+OWN=
+
 # capture NAME COMMAND...: records what arrives at the gateway while a command runs.
 capture() {
-  local name=$1 device mac pids=() parts=() try table; shift
+  local name=$1 device mac pids=() parts=() table; shift
   for table in raw mangle filter; do
     on gateway iptables -t $table -Z
     on gateway ip6tables -t $table -Z
@@ -186,15 +210,8 @@ capture() {
   for device in "${INTERFACES[@]}"; do
     # Frames that the switch floods for somebody else are not the gateway's.
     mac=$(on gateway cat "/sys/class/net/$device/address")
-    ip netns exec "$TAG-gateway" tcpdump -i "$device" -Q in -p -n -U --immediate-mode -Z root \
-      --time-stamp-precision=nano -w "$SCRATCH/$device.pcap" \
-      "(ip or ip6) and (ether multicast or ether dst $mac)" 2>"$SCRATCH/$device.log" &
-    pids+=($!)
-    parts+=("$device=$SCRATCH/$device.pcap")
-    for try in $(seq 100); do
-      grep -qs listening "$SCRATCH/$device.log" && break
-      sleep 0.05
-    done
+    listen "$device" in "(ip or ip6) and (ether multicast or ether dst $mac)"
+    [ -z "$OWN" ] || listen "$device" out "ip and $OWN"
   done
   "$@"
   sleep 1
@@ -225,7 +242,7 @@ record() {
   FOLDER=$HERE/$1
   [ -e "$FOLDER/session.sh" ] || die "no example is called $1"
   echo "recording $1"
-  INTERFACES=() LINKS=0
+  INTERFACES=() LINKS=0 OWN=
   rm -rf "${SCRATCH:?}"/*
   namespace gateway
   on gateway sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \

@@ -3,8 +3,9 @@
 
     pcapng.py OUT START NAME=FILE.pcap...
 
-The packets are sorted by time and moved so that the first one falls on START (UTC). The sections
-say nothing about the machine or the program that captured.
+Parts of the same name are one interface. The packets are sorted by time and moved so that the
+first one falls on START (UTC). The sections say nothing about the machine or the program that
+captured.
 """
 
 import datetime
@@ -43,10 +44,11 @@ def block(kind, body):
 def main():
     out, start, *parts = sys.argv[1:]
     origin = datetime.datetime.fromisoformat(start).replace(tzinfo=datetime.timezone.utc)
-    names = [part.split("=", 1)[0] for part in parts]
+    names = list(dict.fromkeys(part.split("=", 1)[0] for part in parts))
     found = []
-    for index, part in enumerate(parts):
-        found.extend(packets(part.split("=", 1)[1], index))
+    for part in parts:
+        name, path = part.split("=", 1)
+        found.extend(packets(path, names.index(name)))
     found.sort(key=lambda packet: packet[0])
     shift = int(origin.timestamp()) * 10**9 - (found[0][0] if found else 0)
 

@@ -65,7 +65,7 @@ fn flags() {
             (
                 &format!("{known} {capture} --set nf_conntrack_ftp.ports=2121"),
                 1,
-                &["rules.v4:8:78", "no helper is called `ftp`; there are ftp-2121,"],
+                &["rules.v4:8:78", "no helper is called `ftp`; there are amanda, ftp-2121,"],
             ),
             ("replay", 2, &["<CAPTURE>..."]),
             ("rules fmt examples/ftp/rules.v4 examples/ftp/rules.v6", 2, &["add --only ipv4"]),

@@ -21,6 +21,10 @@ const RECORDINGS: &[Recording<'_>] = &[
     Recording { folder: "tftp", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
     Recording { folder: "irc-dcc", capture: "capture", rules: &["rules.v4"], set: &[] },
     Recording { folder: "pptp", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording { folder: "amanda", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording { folder: "netbios-ns", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording { folder: "sane", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
+    Recording { folder: "snmp", capture: "capture", rules: &["rules.v4"], set: &[] },
     Recording {
         folder: "ftp-bounce-attack",
         capture: "capture",
@@ -50,6 +54,9 @@ fn every_rule_decides_as_often_as_in_the_kernel() {
             let rule = &packet["rule"];
             let by = if rule.is_null() {
                 assert_eq!(packet["reason"], "chain-policy", "{packet}");
+                if recording.asks_everybody() && packet["out"].is_null() {
+                    continue;
+                }
                 "policy".to_owned()
             } else {
                 let word = |field| rule[field].as_str().expect("a word");
@@ -121,6 +128,12 @@ fn the_bounce_needs_both_mistakes() {
 }
 
 impl Recording<'_> {
+    /// Whether the gateway itself asks a whole network: Linux hears that itself, and drops it in
+    /// INPUT; no capture shows it.
+    fn asks_everybody(&self) -> bool {
+        ["netbios-ns", "snmp"].contains(&self.folder)
+    }
+
     fn name(&self) -> String {
         format!("{}/{}", self.folder, self.capture)
     }
@@ -170,7 +183,8 @@ impl Recording<'_> {
                     name.clone_into(&mut table);
                     numbers.clear();
                 } else if let Some(chain) = line.strip_prefix(':') {
-                    if chain.contains(" DROP [") {
+                    let heard_itself = self.asks_everybody() && chain.starts_with("INPUT ");
+                    if chain.contains(" DROP [") && !heard_itself {
                         add(&mut counts, "policy".into(), packets(chain));
                     }
                 } else if let Some((_, rule)) = line.split_once("] -A ") {

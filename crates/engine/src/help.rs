@@ -205,6 +205,7 @@ impl Engine {
             match self.apply_one(p, work, effect, expected) {
                 Applied::Done => {}
                 Applied::Skip(count) => skip = count,
+                Applied::DropAndGoOn => drop = Some(Reason::HelperRefused),
                 Applied::Drop => {
                     drop = Some(Reason::HelperRefused);
                     break;
@@ -430,12 +431,18 @@ enum Applied {
     Done,
     /// On, leaving out this many.
     Skip(u8),
+    /// The packet is dropped; on to the next.
+    DropAndGoOn,
     /// The packet is dropped, and what follows does not apply.
     Drop,
 }
 
 fn refused(failed: bool, proposal: &Proposal) -> Applied {
-    if failed && proposal.on_refusal == OnRefusal::Drop { Applied::Drop } else { Applied::Done }
+    match proposal.on_refusal {
+        OnRefusal::Drop if failed => Applied::Drop,
+        OnRefusal::DropAndGoOn if failed => Applied::DropAndGoOn,
+        _ => Applied::Done,
+    }
 }
 
 /// What a connection and a packet's sender have pending.
@@ -452,9 +459,8 @@ fn broadcast(topology: &Topology, p: &Passage<'_, '_, '_>) -> Option<Broadcast> 
     let (Path::Sent, Some(out), IpAddr::V4(dst)) = (p.path, p.out_iface, p.headers.dst) else {
         return None;
     };
-    let network = topology.broadcast_of(out, dst)?;
-    (network.broadcast() == dst)
-        .then(|| Broadcast { address: dst.into(), netmask: network.netmask().into() })
+    let network = topology.broadcast_network(out, dst)?;
+    Some(Broadcast { address: dst.into(), netmask: network.netmask().into() })
 }
 
 /// The routes as a helper may ask for them.

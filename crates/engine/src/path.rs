@@ -16,9 +16,10 @@ use kinwall_rules::eval::Decision;
 use kinwall_rules::facts::{Connections, Facts, Owner, PacketState};
 use kinwall_terms::ct::CtFacts;
 use kinwall_terms::{
-    CtState, Direction, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
+    CtState, Direction, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple,
+    Verdict, Zone,
 };
-use kinwall_topology::Destination;
+use kinwall_topology::{Destination, RouteKind};
 use kinwall_wire::Headers;
 use std::borrow::Cow;
 
@@ -100,6 +101,10 @@ impl Engine {
         self.rules(p, Table::Filter, Hook::Output)?;
         self.rules(p, Table::Security, Hook::Output)?;
         self.rules(p, Table::Mangle, Hook::Postrouting)?;
+        if self.is_for_everybody(p) {
+            // The copy that the gateway keeps of a broadcast is the first to be through.
+            self.confirm(p).inspect_err(|_| p.rule = None)?;
+        }
         self.help(p).inspect_err(|_| p.rule = None)?;
         self.confirm(p).inspect_err(|_| p.rule = None)
     }
@@ -261,6 +266,12 @@ impl Engine {
         let out = p.out_iface;
         p.note(|| Step::Routed { path: Path::Sent, out });
         Ok(())
+    }
+
+    /// Whether a packet of the gateway's own goes to all hosts of a network, itself among them.
+    fn is_for_everybody(&self, p: &Passage<'_, '_, '_>) -> bool {
+        p.headers.family == Family::Ipv4
+            && self.topology.route(p.headers.dst).kind == RouteKind::Broadcast
     }
 
     /// The connection enters the table: its first packet survived.

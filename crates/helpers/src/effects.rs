@@ -191,6 +191,9 @@ impl Proposal {
 pub enum OnRefusal {
     /// The packet is dropped with [`Reason::HelperRefused`] and what follows does not apply.
     Drop,
+    /// The packet is dropped with [`Reason::HelperRefused`], and what follows applies all the same
+    /// (amanda in the kernel).
+    DropAndGoOn,
     /// Nothing is expected, what follows applies.
     Ignore,
 }

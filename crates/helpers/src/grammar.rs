@@ -2,5 +2,6 @@
 //! can panic, and none looks at a byte more than a constant number of times.
 
 pub mod address;
+pub mod ber;
 pub mod line;
 pub mod number;

@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn ports_rename_the_helper_as_the_kernel_does() {
-        use HelperKind::{Ftp, Irc, Tftp};
+        use HelperKind::{Ftp, Irc, Sane, Tftp};
         let rows: &[(HelperKind, &str, &str, &[&str])] = &[
             (Ftp, "nf_conntrack_ftp.ports", "21", &["ftp"]),
             (Ftp, "nf_conntrack_ftp.ports", "21,2121", &["ftp", "ftp-2121"]),
@@ -394,6 +394,8 @@ mod tests {
             (Irc, "nf_conntrack_irc.ports", "0", &["irc-0"]),
             (Tftp, "nf_conntrack_tftp.ports", "69,6969", &["tftp", "tftp-1"]),
             (Tftp, "nf_conntrack_tftp.ports", "0", &["tftp-0"]),
+            (Sane, "nf_conntrack_sane.ports", "6566,6567", &["sane", "sane-6567"]),
+            (Sane, "nf_conntrack_sane.ports", "0", &["sane-0"]),
         ];
         for (kind, key, value, expected) in rows {
             let instances = registered(&[(key, value)]).unwrap();
@@ -414,6 +416,9 @@ mod tests {
             ("nf_conntrack_ftp.ports", "65536", "such as 21,2121"),
             ("nf_conntrack_ftp.ports", "1,2,3,4,5,6,7,8,9", "at most 8 ports, not 9"),
             ("nf_conntrack_irc.max_dcc_channels", "256", "a number from 1 to 255"),
+            ("nf_conntrack_amanda.ports", "1", "it has master_timeout, ts_algo"),
+            ("nf_conntrack_amanda.ts_algo", "naive", "one of kmp, bm, fsm"),
+            ("nf_conntrack_netbios_ns.ports", "1", "it has timeout"),
             ("guard.ftp", "1", "is no guard"),
             ("guard.ftp.max_port", "1", "is no guard"),
             ("guard.gopher.min_port", "1", "no helper is called `gopher`"),
@@ -442,6 +447,12 @@ mod tests {
             ("ftp", Family::Ipv4, L4Proto::UDP, Some("it is for -p tcp")),
             ("irc", Family::Ipv6, L4Proto::TCP, Some("does not exist for ipv6")),
             ("tftp", Family::Ipv6, L4Proto::UDP, None),
+            ("amanda", Family::Ipv6, L4Proto::UDP, None),
+            ("sane", Family::Ipv6, L4Proto::TCP, None),
+            ("netbios-ns", Family::Ipv4, L4Proto::UDP, None),
+            ("netbios-ns", Family::Ipv6, L4Proto::UDP, Some("does not exist for ipv6")),
+            ("netbios_ns", Family::Ipv4, L4Proto::UDP, Some("no helper is called")),
+            ("snmp", Family::Ipv6, L4Proto::UDP, Some("does not exist for ipv6")),
             ("ftp-2121", Family::Ipv4, L4Proto::TCP, Some("no helper is called")),
             ("FTP", Family::Ipv4, L4Proto::TCP, Some("no helper is called")),
         ];

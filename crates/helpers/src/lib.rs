@@ -21,9 +21,14 @@ pub mod manual;
 pub mod options;
 pub mod registry;
 
+pub mod amanda;
+mod broadcast;
 pub mod ftp;
 pub mod irc;
+pub mod netbios_ns;
 pub mod pptp;
+pub mod sane;
+pub mod snmp;
 pub mod tftp;
 
 pub use effects::{Effect, Effects, Note, OnRefusal, Pair, Proposal, Whose};

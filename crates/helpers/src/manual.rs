@@ -155,6 +155,10 @@ mod tests {
             ("ftp", "PORT, EPRT", "loose = 0", [None, None, Some("In CMD"), None, None]),
             ("ftp", "PORT, EPRT", "loose = 1", [Some("Full"), None, None, None, None]),
             ("irc", "DCC", "", [None; 5]),
+            ("amanda", "CONNECT", "", [None; 5]),
+            ("sane", "NET_START", "", [None; 5]),
+            ("netbios-ns", "any packet", "", [None; 5]),
+            ("netbios-ns", "query", "", [None; 5]),
             ("tftp", "RRQ, WRQ", "", [None; 5]),
         ];
         let table = table(None);

@@ -43,12 +43,20 @@ macro_rules! helpers {
 }
 
 helpers! {
+    /// Backup over the network (Amanda).
+    Amanda: amanda,
     /// File transfer (RFC 959, RFC 2428).
     Ftp: ftp,
     /// Direct client connections of IRC.
     Irc: irc,
+    /// Names of the Windows network (RFC 1002).
+    NetbiosNs: netbios_ns,
     /// Point to point tunnelling (RFC 2637).
     Pptp: pptp,
+    /// Scanners over the network (SANE).
+    Sane: sane,
+    /// Network management (RFC 3416).
+    Snmp: snmp,
     /// Trivial file transfer (RFC 1350).
     Tftp: tftp,
 }

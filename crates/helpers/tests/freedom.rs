@@ -51,6 +51,21 @@ const LINES: &[&str] = &[
     r"\0\x94\0\x01\x1a\x2b\x3c\x4d\0\x0d\0\0\0\x07\0{134}",
     r"\0\x01boot.img\0octet\0",
     r"\0\x02boot.img\0octet\0blksize\01428\0",
+    r"Amanda 2.6 REQ HANDLE 000-0A SEQ 7\nSERVICE sendbackup\n",
+    r"Amanda 2.6 REP HANDLE 000-0A SEQ 7\nCONNECT DATA 11001 MESG 11002 INDEX 22 STATE 70000\n",
+    r"Amanda 2.6 REP HANDLE 000-0A SEQ 7\nCONNECT DATA 11001 MESG 11002 INDEX -1\nOPTIONS ;\n",
+    r"Amanda 2.6 ACK HANDLE 000-0A SEQ 7\n",
+    r"\0\0\0\0\x01\0\0\x03\0\0\0\x03me\0",
+    r"\0\0\0\0\x01\0\0\x03",
+    r"\0\0\0\x02\0\0\0\x05test\0",
+    r"\0\0\0\x05\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x04\0\0\0\x01\0\0\0\x08",
+    r"\0\0\0\x07\0\0\0\0",
+    r"\0\0\0\0\0\0\x2b\x67\0\0\x12\x34\0\0\0\0",
+    r"\0\0\0\0\0\0\0\x16\0\0\x12\x34\0\0\0\x05test\0",
+    r"\0\0\0\x09\0\0\0\x05test\0\0\0\0\x03me\0\0\0\0\x02x\0",
+    r"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x20\0\x01",
+    r"\x12\x34\x29\x10\0\x01\0\0\0\0\0\x01 FCEFFEEBEFFCCACACACACACACACACAAA\x03net\0\0\x20\0\x01",
+    r"\x30\x26\x02\x01\x01\x04\x06public\xa0\x19\x02\x01\x07\x02\x01\0\x02\x01\0\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x05\0\x05\0",
 ];
 
 #[derive(Clone, Debug)]
@@ -119,6 +134,7 @@ proptest! {
         profile in prop::sample::select(&Profile::ALL[..]),
         newer in any::<bool>(),
         translated in any::<bool>(),
+        asks in any::<bool>(),
         settings in settings(),
         packets in prop::collection::vec(packet(), 1..24),
     ) {
@@ -126,6 +142,9 @@ proptest! {
         prop_assume!(helper.families.contains(&family));
         let kernel = if newer { KernelVersion::new(6, 19, 0) } else { KernelVersion::DEFAULT };
         let mut session = Session::new(helper.name, family, profile, kernel, &settings);
+        if asks && family == Family::Ipv4 {
+            session.ask([10, 2, 0, 255].into(), [255, 255, 255, 0].into());
+        }
         if translated {
             session.reply.dst = match family {
                 Family::Ipv4 => [192, 0, 2, 2].into(),
@@ -171,6 +190,13 @@ fn limits_and_timeouts_are_linuxs() {
         ("irc", "", "", 8, 300),
         ("irc", "nf_conntrack_irc.max_dcc_channels", "255", 255, 300),
         ("irc", "nf_conntrack_irc.dcc_timeout", "60", 8, 60),
+        ("amanda", "", "", 4, 180),
+        ("amanda", "nf_conntrack_amanda.master_timeout", "60", 4, 180),
+        ("sane", "", "", 1, 300),
+        ("netbios-ns", "", "", 1, 3),
+        ("netbios-ns", "nf_conntrack_netbios_ns.timeout", "5", 1, 5),
+        ("snmp", "", "", 1, 30),
+        ("snmp", "nf_conntrack_snmp.timeout", "0x10", 1, 16),
     ];
     for (name, key, value, limit, timeout_s) in rows {
         let mut instances = Instances::new(KernelVersion::DEFAULT, Profile::Linux);

@@ -12,6 +12,7 @@
 //!   expect tcp 10.2.0.2:* -> 10.1.0.2:1025 by "PORT 10,1,0,2,4,1"
 //!   end own gre 10.1.0.2:5 -> 10.2.0.2:7    a child ends, the master's own or anybody's (any)
 //!   forget keymap
+//!   refresh 300               the connection itself lives on
 //!   note helper-order         what the helper says of the segment above: all of it, in order;
 //!   linux: drop helper-partial         in one profile only; text behind what is given here
 //!   strict: blind helper-not-protocol  (such as the spans of an expectation) is not compared
@@ -21,6 +22,7 @@
 //! family 6                    4 unless said
 //! kernel 6.19
 //! set nf_conntrack_ftp.loose 1
+//! broadcast 10.1.0.255 255.255.255.0    the originator is the gateway, and asks this network
 //! masquerade 192.0.2.2        the originator's source is translated to this address
 //! bare                        without the opening
 //! new                         from here the packets are not ESTABLISHED (and: established)
@@ -133,6 +135,10 @@ fn run(helper: &str, profile: Profile, case: &Case<'_>) -> Vec<String> {
     });
     let settings: Vec<_> = settings.collect();
     let mut session = Session::new(helper, family, profile, kernel, &settings);
+    if let Some(network) = case.setting("broadcast") {
+        let (address, netmask) = network.split_once(' ').expect("an address and a netmask");
+        session.ask(address.parse().unwrap(), netmask.parse().unwrap());
+    }
     if let Some(address) = case.setting("masquerade") {
         session.reply.dst = address.parse().unwrap();
     }

@@ -24,7 +24,7 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto,
-    socket,
+    setsockopt, socket, sockopt,
 };
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -437,12 +437,15 @@ fn solicited_node(address: &IpNet) -> Option<Ipv6Addr> {
     Some(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | high & 0xff, low))
 }
 
-/// A socket that sends whole packets.
+/// A socket that sends whole packets, broadcasts among them.
 fn raw_socket(family: Family) -> Result<OwnedFd, KernelError> {
+    let doing = "opening a raw socket";
     let family = match family {
         Family::Ipv4 => AddressFamily::Inet,
         Family::Ipv6 => AddressFamily::Inet6,
     };
-    socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Raw)
-        .map_err(|e| KernelError::io("opening a raw socket")(e.into()))
+    let socket = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Raw)
+        .map_err(|e| KernelError::io(doing)(e.into()))?;
+    setsockopt(&socket, sockopt::Broadcast, &true).map_err(|e| KernelError::io(doing)(e.into()))?;
+    Ok(socket)
 }

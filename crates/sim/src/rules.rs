@@ -137,6 +137,21 @@ fn write_table(
     let _ = write!(text, "*{table}\n{chains}{rules}COMMIT\n");
 }
 
+/// Helpers: protocol, name, and the ports that sessions use.
+const HELPERS: &[(&str, &str, &[u16])] = &[
+    ("tcp", "ftp", &[21, 2121]),
+    ("udp", "tftp", &[69]),
+    ("tcp", "irc", &[6667]),
+    ("tcp", "pptp", &[1723]),
+    ("udp", "amanda", &[10080]),
+    ("tcp", "sane", &[6566]),
+    ("udp", "netbios-ns", &[137]),
+    ("udp", "snmp", &[161]),
+];
+
+/// Those that ip6tables does not know.
+const ONLY_IPV4: &[&str] = &["irc", "pptp", "netbios-ns", "snmp"];
+
 /// A rule set that gives connections their helpers and does nothing else: what trackers and
 /// helpers do is then not hidden behind rules.
 pub fn only_helpers(family: Family) -> String {
@@ -151,14 +166,7 @@ pub fn only_helpers(family: Family) -> String {
 
 /// Protocol, name and the ports that sessions use, of the helpers of a family.
 fn helpers(family: Family) -> impl Iterator<Item = (&'static str, &'static str, &'static [u16])> {
-    const HELPERS: &[(&str, &str, &[u16])] = &[
-        ("tcp", "ftp", &[21, 2121]),
-        ("udp", "tftp", &[69]),
-        ("tcp", "irc", &[6667]),
-        ("tcp", "pptp", &[1723]),
-    ];
-    // Some read IPv4 only: ip6tables refuses the rule.
-    let exists = move |helper| family == Family::Ipv4 || !matches!(helper, "irc" | "pptp");
+    let exists = move |helper| family == Family::Ipv4 || !ONLY_IPV4.contains(&helper);
     HELPERS.iter().copied().filter(move |(_, helper, _)| exists(*helper))
 }
 
@@ -181,7 +189,7 @@ fn assign(rules: &mut String, proto: &str, helper: &str, port: u16) {
 fn usual_rules(rules: &mut String, random: &mut Random) {
     for chain in ["INPUT", "FORWARD", "OUTPUT"] {
         line(rules, format_args!("-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
-        for helper in ["ftp", "tftp", "irc", "pptp"] {
+        for (_, helper, _) in HELPERS {
             if random.percent(80) {
                 line(
                     rules,

@@ -4,6 +4,8 @@
 //! would say, and now and then something that they would not. [`crate::faults`] then loses,
 //! repeats, delays and damages packets, as networks and attackers do.
 
+mod amanda;
+mod broadcast;
 mod datagram;
 mod dcc;
 mod ftp;
@@ -11,6 +13,7 @@ mod gre;
 mod icmp;
 mod odd;
 mod pptp;
+mod sane;
 mod sctp;
 mod tcp;
 mod tftp;
@@ -122,6 +125,9 @@ const KINDS: &[(&str, usize, Session)] = &[
     ("irc", 4, dcc::session),
     ("tftp", 4, tftp::session),
     ("pptp", 6, pptp::session),
+    ("amanda", 4, amanda::session),
+    ("sane", 4, sane::session),
+    ("broadcast", 4, broadcast::session),
     ("datagram", 6, datagram::session),
     ("gre", 2, gre::session),
     ("icmp", 4, icmp::session),

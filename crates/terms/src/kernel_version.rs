@@ -53,6 +53,12 @@ impl KernelVersion {
         self >= KernelVersion::new(6, 19, 0)
     }
 
+    /// Whether the answers to a broadcast query are awaited from the port that was asked, and not
+    /// from the helper's own: after 6.18.
+    pub fn broadcast_answers_from_asked_port(self) -> bool {
+        self >= KernelVersion::new(6, 19, 0)
+    }
+
     /// Whether DCCP has a tracker of its own: up to 6.15.
     pub fn has_dccp_tracker(self) -> bool {
         self < KernelVersion::new(6, 16, 0)

@@ -55,11 +55,13 @@ impl Topology {
     /// interface for own addresses).
     pub fn route_output(&self, dst: IpAddr) -> Result<Option<InterfaceName>, Reason> {
         let route = self.route(dst);
+        // Groups and 255.255.255.255 have no route of their own; they leave by the default one.
+        let by_default = || self.lookup(dst).and_then(|found| found.route().out);
         match route.kind {
             RouteKind::Local => Ok(Some(InterfaceName::LOOPBACK)),
-            RouteKind::Unicast | RouteKind::Broadcast | RouteKind::Anycast => Ok(route.out),
-            // Groups have no route of their own; they leave by the default one.
-            RouteKind::Multicast => Ok(self.lookup(dst).and_then(|found| found.route().out)),
+            RouteKind::Broadcast => Ok(route.out.or_else(by_default)),
+            RouteKind::Unicast | RouteKind::Anycast => Ok(route.out),
+            RouteKind::Multicast => Ok(by_default()),
             _ => Err(Reason::NoRoute),
         }
     }

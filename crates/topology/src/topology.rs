@@ -172,16 +172,20 @@ impl Topology {
         found.route().out
     }
 
-    /// The first IPv4 address of `interface` in the network of which `peer` is, with that
-    /// network's broadcast address: what the broadcast helpers ask for. `None` when there is
-    /// no such address.
-    pub fn broadcast_of(&self, interface: InterfaceName, peer: Ipv4Addr) -> Option<Ipv4Net> {
+    /// The network of the first IPv4 address of `interface` whose broadcast address is
+    /// `broadcast`: what the broadcast helpers ask for. `None` when there is none; networks of
+    /// one or two addresses have no broadcast address.
+    pub fn broadcast_network(
+        &self,
+        interface: InterfaceName,
+        broadcast: Ipv4Addr,
+    ) -> Option<Ipv4Net> {
         let v4 = |net: &IpNet| match net {
-            IpNet::V4(net) => Some(*net),
-            IpNet::V6(_) => None,
+            IpNet::V4(net) if net.prefix_len() < 31 => Some(net.trunc()),
+            _ => None,
         };
         let mut nets = self.interface(interface)?.addresses.iter().filter_map(v4);
-        nets.find(|net| net.contains(&peer))
+        nets.find(|net| net.broadcast() == broadcast)
     }
 
     pub(crate) fn lookup(&self, address: IpAddr) -> Option<Found<'_>> {

@@ -112,10 +112,32 @@ fn the_longest_prefix_wins_and_own_addresses_come_first() {
     }
     assert_eq!(topology.interface_behind(ip("0.0.0.0")), None);
     assert_eq!(topology.interface_behind(ip("::")), None);
-    let broadcast = |on, peer: &str| topology.broadcast_of(name(on), peer.parse().unwrap());
-    assert_eq!(broadcast("in0", "10.1.0.7").unwrap().broadcast().to_string(), "10.1.0.255");
-    assert_eq!(broadcast("in0", "10.2.0.7"), None);
     assert_eq!(topology.interface_of(ip("fd00:9::2")), Some(name("up")));
+}
+
+#[test]
+fn a_broadcast_address_belongs_to_a_network_of_its_interface() {
+    let text = "[[interface]]\nname = \"in0\"\n\
+        addresses = [\"fd00::1/64\", \"10.1.2.1/16\", \"10.1.3.1/24\", \"10.9.0.0/31\"]\n\
+        [[interface]]\nname = \"in1\"\naddresses = [\"10.2.0.1/24\"]\n";
+    let topology = Topology::from_toml(text, "topology.toml").unwrap();
+    let rows = [
+        ("in0", "10.1.255.255", Some("10.1.0.0/16")),
+        // Within the wider network, and the narrower one's own.
+        ("in0", "10.1.3.255", Some("10.1.3.0/24")),
+        ("in0", "10.1.4.255", None),
+        ("in0", "10.1.3.7", None),
+        ("in0", "10.9.0.1", None),
+        ("in0", "10.2.0.255", None),
+        ("in1", "10.2.0.255", Some("10.2.0.0/24")),
+        ("in1", "255.255.255.255", None),
+        ("in2", "10.2.0.255", None),
+    ];
+    for (interface, address, network) in rows {
+        let found = topology.broadcast_network(name(interface), address.parse().unwrap());
+        let found = found.map(|network| network.to_string());
+        assert_eq!(found.as_deref(), network, "{interface} {address}");
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use kinwall_helpers::freedom::{Master, within};
 use kinwall_helpers::options::OptionIndex;
-use kinwall_helpers::{Effect, Effects, HelperKind, Instance, Instances, Pending, Proposal, Segment};
+use kinwall_helpers::{
+    Broadcast, Effect, Effects, HelperKind, Instance, Instances, Pending, Proposal, Segment,
+};
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::sync::LazyLock;
@@ -60,12 +62,12 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
             port: original.dport,
             options: &instance.options,
             kernel: *kernel,
-            broadcast: None,
+            broadcast: (head & 16 != 0).then(|| broadcast(original.dst)),
             routing: None,
         };
         let consumed = instance.inspect(profile, &segment, &mut scratch, &mut effects);
         instance.guard.hold(&segment.sender(), Pending::default, &mut effects);
-        let master = Master { original, reply, announced: direction, broadcast: None };
+        let master = Master { original, reply, announced: direction, broadcast: segment.broadcast };
         for proposal in proposals(&effects) {
             let right = |row: &&&kinwall_terms::freedom::Row| {
                 row.class == proposal.class && within(row, &master, &proposal.expected)
@@ -119,6 +121,11 @@ fn original(family: Family, proto: L4Proto, dport: u16) -> Tuple {
         Family::Ipv6 => [0xfd01, 0xfd02].map(|net| [net, 0, 0, 0, 0, 0, 0, 2u16].into()),
     };
     Tuple { src, dst, sport: 40000, dport, proto }
+}
+
+/// As if the gateway had asked the network of which `address` is the broadcast address.
+fn broadcast(address: std::net::IpAddr) -> Broadcast {
+    Broadcast { address, netmask: [255, 255, 255, 0].into() }
 }
 
 fn proposals(effects: &Effects) -> impl Iterator<Item = Proposal> {

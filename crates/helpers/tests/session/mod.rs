@@ -3,7 +3,7 @@
 
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
-    Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment, Whose,
+    Broadcast, Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment, Whose,
 };
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
@@ -18,6 +18,8 @@ pub(crate) struct Session {
     pub(crate) original: Tuple,
     /// Tuple of the answers: another than the inverted original under translation.
     pub(crate) reply: Tuple,
+    /// The network that the originator, the gateway itself, asks.
+    pub(crate) broadcast: Option<Broadcast>,
     pub(crate) scratch: Scratch,
     pub(crate) effects: Effects,
     pub(crate) blind: bool,
@@ -74,11 +76,19 @@ impl Session {
             established: true,
             reply: original.invert().unwrap(),
             original,
+            broadcast: None,
             effects: Effects::new(),
             blind: false,
             shown: Vec::new(),
             streams: Default::default(),
         }
+    }
+
+    /// The originator is the gateway, and asks a whole network.
+    pub(crate) fn ask(&mut self, address: std::net::IpAddr, netmask: std::net::IpAddr) {
+        self.broadcast = Some(Broadcast { address, netmask });
+        self.original.dst = address;
+        self.reply.src = address;
     }
 
     /// The next bytes of a direction.
@@ -134,7 +144,7 @@ impl Session {
             port: instance.port.unwrap_or(0),
             options: &instance.options,
             kernel: self.kernel,
-            broadcast: None,
+            broadcast: self.broadcast.filter(|_| direction == Direction::Original),
             routing: None,
         };
         let consumed =
@@ -145,7 +155,12 @@ impl Session {
 
     /// The master, as the freedom rows see it, for an announcement in `direction`.
     pub(crate) fn master(&self, direction: Direction) -> Master {
-        Master { original: self.original, reply: self.reply, announced: direction, broadcast: None }
+        Master {
+            original: self.original,
+            reply: self.reply,
+            announced: direction,
+            broadcast: self.broadcast,
+        }
     }
 
     /// Everything that was proposed by the last packet.
@@ -176,6 +191,7 @@ impl Session {
                     lines.push(format!("end {whose} {proto} {src}:{sport} -> {dst}:{dport}"));
                 }
                 Effect::ForgetKeymap => lines.push(String::from("forget keymap")),
+                Effect::Refresh { seconds } => lines.push(format!("refresh {seconds}")),
                 _ => {}
             }
         }
@@ -193,7 +209,11 @@ impl Session {
             std::net::IpAddr::V4(address) => address.to_string(),
             std::net::IpAddr::V6(address) => format!("[{address}]"),
         };
-        let src = if mask.address.is_unspecified() { "*".to_owned() } else { host(tuple.src) };
+        let src = match mask.address {
+            none if none.is_unspecified() => "*".to_owned(),
+            network if self.broadcast.is_some() => format!("{}/{network}", tuple.src),
+            _ => host(tuple.src),
+        };
         let sport = if mask.port == 0 { "*".to_owned() } else { tuple.sport.to_string() };
         let dst = host(tuple.dst);
         let mut line = format!("expect {} {src}:{sport} -> {dst}:{}", tuple.proto, tuple.dport);

@@ -28,7 +28,8 @@ impl Talk {
         let headers = Headers::parse(packet).map_err(|error| error.to_string())?;
         let (sport, dport) = headers.ports().ok_or("a conversation has ports")?;
         let ends = [(headers.src, sport), (headers.dst, dport)];
-        let ingress = [*ingress, hosts.ingress(headers.dst)?];
+        // A broadcast address answers nobody.
+        let ingress = [*ingress, hosts.ingress(headers.dst).unwrap_or(*ingress)];
         Ok(Talk { proto: headers.proto, ends, seqs: FIRST_SEQS, ingress })
     }
 
