@@ -24,6 +24,7 @@ pub mod registry;
 pub mod ftp;
 pub mod irc;
 pub mod pptp;
+pub mod sip;
 pub mod tftp;
 
 pub use effects::{Effect, Effects, Note, OnRefusal, Pair, Proposal, Whose};

@@ -49,6 +49,8 @@ helpers! {
     Irc: irc,
     /// Point to point tunnelling (RFC 2637).
     Pptp: pptp,
+    /// Session initiation (RFC 3261).
+    Sip: sip,
     /// Trivial file transfer (RFC 1350).
     Tftp: tftp,
 }

@@ -12,6 +12,9 @@
 //!   expect tcp 10.2.0.2:* -> 10.1.0.2:1025 by "PORT 10,1,0,2,4,1"
 //!   end own gre 10.1.0.2:5 -> 10.2.0.2:7    a child ends, the master's own or anybody's (any)
 //!   forget keymap
+//!   activate udp 10.1.0.2:5060 for 60       an expectation comes to life for so many seconds
+//!   flush audio video           the pending expectations of these classes end
+//!   drop helper-partial otherwise           unless the line before it found what it looked for
 //!   note helper-order         what the helper says of the segment above: all of it, in order;
 //!   linux: drop helper-partial         in one profile only; text behind what is given here
 //!   strict: blind helper-not-protocol  (such as the spans of an expectation) is not compared
@@ -19,6 +22,7 @@
 //! ## the name of a case
 //! profile strict              linux, strict or both; both unless said
 //! family 6                    4 unless said
+//! over tcp                    the helper's first protocol unless said
 //! kernel 6.19
 //! set nf_conntrack_ftp.loose 1
 //! masquerade 192.0.2.2        the originator's source is translated to this address
@@ -133,6 +137,10 @@ fn run(helper: &str, profile: Profile, case: &Case<'_>) -> Vec<String> {
     });
     let settings: Vec<_> = settings.collect();
     let mut session = Session::new(helper, family, profile, kernel, &settings);
+    if let Some(name) = case.setting("over") {
+        session.over_other_protocol();
+        assert_eq!(session.original.proto.to_string(), name);
+    }
     if let Some(address) = case.setting("masquerade") {
         session.reply.dst = address.parse().unwrap();
     }

@@ -15,6 +15,8 @@ mod both;
 mod ours;
 #[path = "agreement/recorded.rs"]
 mod recorded;
+#[path = "agreement/sip.rs"]
+mod sip;
 #[path = "agreement/smaller.rs"]
 mod smaller;
 

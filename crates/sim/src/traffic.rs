@@ -12,6 +12,7 @@ mod icmp;
 mod odd;
 mod pptp;
 mod sctp;
+mod sip;
 mod tcp;
 mod tftp;
 
@@ -107,6 +108,16 @@ pub fn traffic(
     }
     all.sort_by_key(|sent: &Sent| sent.time);
     all
+}
+
+/// Packets of `sessions` sessions of SIP one after another, none lost.
+pub fn sip_sessions(random: &mut Random, world: &World, sessions: usize) -> Vec<Sent> {
+    let mut script = Script::default();
+    for _ in 0..sessions {
+        sip::session(&mut random.fork(), world, &mut script);
+    }
+    let sent = |(at, (ingress, bytes))| Sent { time: Time(at), ingress, bytes };
+    (0..).zip(script.lines).map(sent).collect()
 }
 
 /// How long after one another sessions start, in microseconds.
