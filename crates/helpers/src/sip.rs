@@ -4,8 +4,8 @@
 //! message     = (request-line / status-line) *(header CRLF) CRLF [body]
 //! request     = method SP URI SP "SIP/2.0"
 //! status      = "SIP/2.0" SP 3DIGIT SP text
-//! header      = name *blank ":" value                a line that begins with a blank goes on with it
-//! contact     = ("Contact" / "m") ":" ["name"] ["<"] "sip:" [user "@"] host [":" port] *(";" param)
+//! header      = name *blank ":" value          a line that begins with a blank goes on with it
+//! contact     = ("Contact" / "m") ":" [name] ["<"] "sip:" [user "@"] host [":" port] *(";" param)
 //! description = "v=0" ... ["c=" connection] *("m=" kind SP port ... ["c=" connection])
 //! ```
 //!

@@ -156,6 +156,8 @@ fn helpers(family: Family) -> impl Iterator<Item = (&'static str, &'static str, 
         ("udp", "tftp", &[69]),
         ("tcp", "irc", &[6667]),
         ("tcp", "pptp", &[1723]),
+        ("udp", "sip", &[5060]),
+        ("tcp", "sip", &[5060]),
     ];
     // Some read IPv4 only: ip6tables refuses the rule.
     let exists = move |helper| family == Family::Ipv4 || !matches!(helper, "irc" | "pptp");
@@ -181,7 +183,7 @@ fn assign(rules: &mut String, proto: &str, helper: &str, port: u16) {
 fn usual_rules(rules: &mut String, random: &mut Random) {
     for chain in ["INPUT", "FORWARD", "OUTPUT"] {
         line(rules, format_args!("-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
-        for helper in ["ftp", "tftp", "irc", "pptp"] {
+        for helper in ["ftp", "tftp", "irc", "pptp", "sip"] {
             if random.percent(80) {
                 line(
                     rules,

@@ -110,16 +110,6 @@ pub fn traffic(
     all
 }
 
-/// Packets of `sessions` sessions of SIP one after another, none lost.
-pub fn sip_sessions(random: &mut Random, world: &World, sessions: usize) -> Vec<Sent> {
-    let mut script = Script::default();
-    for _ in 0..sessions {
-        sip::session(&mut random.fork(), world, &mut script);
-    }
-    let sent = |(at, (ingress, bytes))| Sent { time: Time(at), ingress, bytes };
-    (0..).zip(script.lines).map(sent).collect()
-}
-
 /// How long after one another sessions start, in microseconds.
 const SESSION_GAP_US: usize = 8_000;
 
@@ -137,6 +127,7 @@ const KINDS: &[(&str, usize, Session)] = &[
     ("gre", 2, gre::session),
     ("icmp", 4, icmp::session),
     ("sctp", 2, sctp::session),
+    ("sip", 6, sip::session),
     ("odd", 4, odd::session),
 ];
 
