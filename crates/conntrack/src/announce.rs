@@ -135,6 +135,17 @@ impl<H> Conntrack<H> {
         announced.filter(|&slot| self.expectations.entry(slot).deadline > now).count()
     }
 
+    /// The newest expectation that a packet with `tuple` in `zone` would fulfil, were it active.
+    pub fn pending_expectation(
+        &self,
+        tuple: &Tuple,
+        zone: Zone,
+        now: Time,
+    ) -> Option<ExpectationView> {
+        let slot = self.expectations.find_pending(self.stores.hasher(), tuple, zone.id, now);
+        slot.map(|slot| self.expectations.view(slot))
+    }
+
     /// Takes an expectation back; false when it is gone already.
     pub fn remove_expectation(&mut self, id: ExpId) -> bool {
         let slot = self.expectations.resolve(id);

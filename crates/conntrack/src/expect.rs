@@ -285,12 +285,32 @@ impl Expectations {
 
     /// The expectation that `tuple` is the child of: active, not expired, the newest.
     pub(crate) fn find(&self, hasher: &Hasher, tuple: &Tuple, zone: u16, now: Time) -> Option<u32> {
+        self.newest(hasher, tuple, zone, |entry| {
+            entry.deadline > now && !entry.request.flags.contains(ExpectationFlags::INACTIVE)
+        })
+    }
+
+    /// The same, an inactive one included.
+    pub(crate) fn find_pending(
+        &self,
+        hasher: &Hasher,
+        tuple: &Tuple,
+        zone: u16,
+        now: Time,
+    ) -> Option<u32> {
+        self.newest(hasher, tuple, zone, |entry| entry.deadline > now)
+    }
+
+    fn newest(
+        &self,
+        hasher: &Hasher,
+        tuple: &Tuple,
+        zone: u16,
+        counts: impl Fn(&Entry) -> bool,
+    ) -> Option<u32> {
         let is_it = |slot: &u32| {
             let entry = &self.entries[*slot];
-            entry.zone == zone
-                && entry.deadline > now
-                && !entry.request.flags.contains(ExpectationFlags::INACTIVE)
-                && meets(&entry.request.expected, tuple)
+            entry.zone == zone && counts(entry) && meets(&entry.request.expected, tuple)
         };
         let exact = (self.len() > self.wide)
             .then(|| self.list(MATCHING, hash_exact(hasher, tuple, zone)).find(is_it));

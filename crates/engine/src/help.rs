@@ -19,7 +19,7 @@ use kinwall_terms::expectation::Span;
 use kinwall_terms::{
     CtState, Direction, EndsToo, InterfaceName, KeymapRule, Profile, Reason, Status, Time, Tuple,
 };
-use kinwall_topology::Topology;
+use kinwall_topology::{RouteKind, Topology};
 use kinwall_wire::{L4, Tcp, TcpFlags};
 use std::net::IpAddr;
 
@@ -28,6 +28,8 @@ use std::net::IpAddr;
 pub struct HelpState {
     /// The helper's own memory.
     scratch: Scratch,
+    /// What the helper has asked to be remembered.
+    remembered: [u32; 2],
     /// The two directions of a TCP connection, for a helper that reads streams.
     streams: [Stream; 2],
     /// The helper wants to see nothing more of this connection.
@@ -89,7 +91,8 @@ impl Engine {
         let Some(helper) = helper else { return };
         let Some(instance) = instances.get(helper) else { return };
         let scratch = instance.helper.kind.scratch();
-        let state = HelpState { scratch, streams: Default::default(), blind: false };
+        let state =
+            HelpState { scratch, remembered: [0; 2], streams: Default::default(), blind: false };
         let helper = HelperId(helper);
         self.conntrack.set_helper(id, helper, state);
         if by == AssignedBy::Rule {
@@ -162,6 +165,7 @@ impl Engine {
             seq: 0,
             established: ct.state == CtState::Established,
             expected: view.status.contains(Status::EXPECTED),
+            remembered: state.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,
             kernel: settings.tracking.kernel(),
@@ -206,8 +210,8 @@ impl Engine {
                 Applied::Done => {}
                 Applied::Skip(count) => skip = count,
                 Applied::DropAndGoOn => drop = Some(Reason::HelperRefused),
-                Applied::Drop => {
-                    drop = Some(Reason::HelperRefused);
+                Applied::Drop(reason) => {
+                    drop = Some(reason);
                     break;
                 }
             }
@@ -225,9 +229,14 @@ impl Engine {
     ) -> Applied {
         let id = work.id;
         match effect {
+            Effect::Expect(proposal) | Effect::ExpectPair(Pair { first: proposal, .. })
+                if self.is_shared(work, proposal, p.now) =>
+            {
+                Applied::Done
+            }
             Effect::Expect(proposal) => {
                 let made = self.expect(p, work, proposal);
-                expected.push(self.expecting(proposal, made));
+                expected.extend(self.expecting(proposal, made));
                 refused(made.is_err(), proposal)
             }
             Effect::ExpectPair(pair) => self.expect_pair(p, work, pair, expected),
@@ -251,6 +260,14 @@ impl Engine {
                 self.conntrack.remove_keymap(id, None);
                 Applied::Done
             }
+            Effect::Remember { index, value } => {
+                let state = self.conntrack.helper_scratch_mut(id).map(|(_, state)| state);
+                if let Some(kept) = state.and_then(|state| state.remembered.get_mut(*index)) {
+                    *kept = *value;
+                }
+                Applied::Done
+            }
+            Effect::Drop { reason, .. } => Applied::Drop(*reason),
         }
     }
 
@@ -260,7 +277,7 @@ impl Engine {
         p: &Passage<'_, '_, '_>,
         work: Work,
         proposal: &Proposal,
-    ) -> Result<ExpId, Reason> {
+    ) -> Result<Made, Reason> {
         let Work { id, helper, packet_at } = work;
         let instances = &self.settings.instances;
         let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
@@ -279,9 +296,27 @@ impl Engine {
             announced: Announcement { packet: p.packet.number, span },
             announcer: p.headers.src,
             saved: None,
-            skip_master: proposal.skip_master,
+            skip_master: proposal.shared.is_some(),
         };
-        self.conntrack.expect(p.now, id, expectation).map_err(Refusal::reason)
+        match self.conntrack.expect(p.now, id, expectation) {
+            Ok(new) => Ok(Made::New(new)),
+            Err(Refusal::Already) if proposal.shared.is_some() => Ok(Made::There),
+            Err(refusal) => Err(refusal.reason()),
+        }
+    }
+
+    /// Whether another master with the same helper has already announced the same.
+    fn is_shared(&self, work: Work, proposal: &Proposal, now: Time) -> bool {
+        let pending = proposal.shared.and_then(|tuple| {
+            let own = self.conntrack.connection(work.id)?;
+            let pending = self.conntrack.pending_expectation(&tuple, own.zone, now)?;
+            let master = self.conntrack.connection(pending.master)?;
+            // A helper for two protocols counts as two.
+            let same_helper =
+                pending.helper == work.helper && master.original.proto == own.original.proto;
+            (same_helper && master.id != own.id).then_some(pending)
+        });
+        pending.is_some_and(|pending| pending.class == proposal.class)
     }
 
     /// Makes two expectations, or none.
@@ -301,16 +336,20 @@ impl Engine {
         };
         let failed = first.err().or(second.err()).or(keymap.err());
         if failed.is_some() {
-            for made in [first, second].into_iter().flatten() {
-                self.conntrack.remove_expectation(made);
+            for made in [first, second] {
+                if let Ok(Made::New(made)) = made {
+                    self.conntrack.remove_expectation(made);
+                }
             }
-        } else if let (Ok(first), Ok(second), Some(_)) = (first, second, pair.keymap) {
+        } else if let (Ok(Made::New(first)), Ok(Made::New(second)), Some(_)) =
+            (first, second, pair.keymap)
+        {
             // The child of one direction of a call does away with the other's expectation.
             self.conntrack.pair(first, second);
         }
         for (proposal, made) in [(&pair.first, first), (&pair.second, second)] {
             let made = failed.map_or(made, Err);
-            expected.push(self.expecting(proposal, made));
+            expected.extend(self.expecting(proposal, made));
         }
         refused(failed.is_some(), &pair.first)
     }
@@ -381,10 +420,15 @@ impl Engine {
         }
     }
 
-    /// What the trace says of a proposal.
-    fn expecting(&self, proposal: &Proposal, made: Result<ExpId, Reason>) -> Expecting {
+    /// What the trace says of a proposal: nothing of one that was there already.
+    fn expecting(&self, proposal: &Proposal, made: Result<Made, Reason>) -> Option<Expecting> {
         let number = |id| self.conntrack.expectation(id).map_or(0, |view| view.serial);
-        Expecting { expected: proposal.expected, made: made.map(number) }
+        let made = match made {
+            Ok(Made::New(id)) => Ok(number(id)),
+            Ok(Made::There) => return None,
+            Err(reason) => Err(reason),
+        };
+        Some(Expecting { expected: proposal.expected, made })
     }
 }
 
@@ -425,6 +469,15 @@ fn read_stream(
     packet_at
 }
 
+/// What became of a proposal that was not refused.
+#[derive(Clone, Copy)]
+enum Made {
+    /// This is expected now.
+    New(ExpId),
+    /// The same was expected already, which is as good.
+    There,
+}
+
 /// What applying one effect brings.
 enum Applied {
     /// On to the next.
@@ -434,12 +487,12 @@ enum Applied {
     /// The packet is dropped; on to the next.
     DropAndGoOn,
     /// The packet is dropped, and what follows does not apply.
-    Drop,
+    Drop(Reason),
 }
 
 fn refused(failed: bool, proposal: &Proposal) -> Applied {
     match proposal.on_refusal {
-        OnRefusal::Drop if failed => Applied::Drop,
+        OnRefusal::Drop if failed => Applied::Drop(Reason::HelperRefused),
         OnRefusal::DropAndGoOn if failed => Applied::DropAndGoOn,
         _ => Applied::Done,
     }
@@ -471,7 +524,12 @@ struct Routes<'a> {
 
 impl Routing for Routes<'_> {
     fn leaves_with_packet(&self, address: IpAddr) -> bool {
-        self.topology.route(address).out == self.out
+        let route = self.topology.route(address);
+        match route.kind {
+            // Own addresses are reached by the loopback interface.
+            RouteKind::Local => self.out.is_none(),
+            _ => route.out.is_some() && route.out == self.out,
+        }
     }
 
     fn same_next_hop(&self, one: IpAddr, other: IpAddr) -> bool {

@@ -117,6 +117,7 @@ fn inspect_all(
             seq: seqs[i],
             established: true,
             expected: false,
+            remembered: [0; 2],
             port: original.dport,
             options: &instance.options,
             kernel: KernelVersion::DEFAULT,

@@ -133,6 +133,24 @@ pub enum Effect {
     },
     /// Forget all GRE keymap entries of this master.
     ForgetKeymap,
+    /// Show the helper `value` from now on, as [`Segment::remembered`]`[index]`: for what it may
+    /// believe only once the effects before this one have applied.
+    ///
+    /// [`Segment::remembered`]: crate::Segment::remembered
+    Remember {
+        /// Which of the numbers; one that does not exist is not kept.
+        index: usize,
+        /// The number.
+        value: u32,
+    },
+    /// Drop the packet; what follows does not apply. For what depends on the effects before this
+    /// one: [`Effects::drop`] drops it in any case.
+    Drop {
+        /// Why.
+        reason: Reason,
+        /// Where.
+        span: Span,
+    },
 }
 
 /// Whose children a message may end.
@@ -164,9 +182,11 @@ pub struct Proposal {
     pub port: Option<Span>,
     /// What becomes of the packet when the table refuses.
     pub on_refusal: OnRefusal,
-    /// An equal expectation of the same class that another master of the same helper has pending
-    /// counts as success and nothing is added (SIP media seen on a second connection).
-    pub skip_master: bool,
+    /// For what several connections announce alike (SIP media of a call that forks). Nothing is
+    /// added, and this counts as success, when another master with the same helper has one of this
+    /// class pending that this tuple would match, or when an equal one is pending at all. In a
+    /// pair the first one's tuple is looked up, for both.
+    pub shared: Option<Tuple>,
 }
 
 impl Proposal {
@@ -181,7 +201,7 @@ impl Proposal {
             address: None,
             port: None,
             on_refusal: OnRefusal::Drop,
-            skip_master: false,
+            shared: None,
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod irc;
 pub mod netbios_ns;
 pub mod pptp;
 pub mod sane;
+pub mod sip;
 pub mod snmp;
 pub mod tftp;
 

@@ -55,6 +55,8 @@ helpers! {
     Pptp: pptp,
     /// Scanners over the network (SANE).
     Sane: sane,
+    /// Session initiation (RFC 3261).
+    Sip: sip,
     /// Network management (RFC 3416).
     Snmp: snmp,
     /// Trivial file transfer (RFC 1350).

@@ -68,6 +68,50 @@ const LINES: &[&str] = &[
     r"\x30\x26\x02\x01\x01\x04\x06public\xa0\x19\x02\x01\x07\x02\x01\0\x02\x01\0\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x05\0\x05\0",
 ];
 
+/// Messages of a phone and its proxy, by their first line, the rest of CSeq, and what follows.
+const MESSAGES: &[(&str, &str, &str)] = &[
+    ("INVITE sip:b@x SIP/2.0", "1 INVITE", OFFER),
+    ("SIP/2.0 200 OK", "1 INVITE", ANSWER),
+    ("SIP/2.0 486 Busy", "1 INVITE", ""),
+    ("ACK sip:b@x SIP/2.0", "1 ACK", THIRD_HOST),
+    ("INVITE sip:b@x SIP/2.0", "1 INVITE", MANY),
+    ("UPDATE sip:b@x SIP/2.0", "2 UPDATE", HELD),
+    ("BYE sip:b@x SIP/2.0", "3 BYE", ""),
+    ("REGISTER sip:x SIP/2.0", "4 REGISTER", ""),
+    ("SIP/2.0 200 OK", "4 REGISTER", ""),
+];
+
+const OFFER: &str = "v=0\r\nc=IN IP4 10.1.0.2\r\nm=audio 20001 RTP/AVP 0\r\n";
+const ANSWER: &str = "v=0\r\nm=video 65535 RTP/AVP 0\r\nc=IN IP4 10.2.0.2\r\n";
+const THIRD_HOST: &str = "v=0\r\nc=IN IP4 10.9.9.9\r\nm=audio 1024 RTP/AVP 0\r\n";
+const MANY: &str = "v=0\r\nc=IN IP6 fd00:1::2\r\nm=audio 1022 RTP/AVP 0\r\n\
+                    m=image 1 udptl t38\r\nm=video 4096 RTP/SAVP 0\r\nm=audio 4099 RTP/AVP 0\r\n";
+const HELD: &str =
+    "v=0\r\nc=IN IP6 fd00:9::9\r\na=sendonly\r\nm=audio 20000 RTP/AVP 0\r\na=recvonly\r\n";
+
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let contact = prop::sample::select(
+        &[
+            "",
+            "m: <sip:a@10.1.0.2:5070>;expires=60, <sip:10.9.9.9>\r\n",
+            "Contact: sip:10.1.0.2\r\nExpires: 3600\r\n",
+            "Contact: <sip:a@[fd00:1::2]:1023>, <sip:[fd00:1::2]:65535>;expires=9\r\n",
+        ][..],
+    );
+    let tag = prop::sample::select(&["", ";tag=2"][..]);
+    let via = prop::sample::select(&["UDP", "TCP"][..]);
+    (prop::sample::select(MESSAGES), contact, tag, via).prop_map(|(message, contact, tag, via)| {
+        let (first, cseq, body) = message;
+        let length = body.len();
+        let head = format!(
+            "{first}\r\nVia: SIP/2.0/{via} x;branch=1\r\nf: <sip:a@x>;tag=1\r\nt: sip:b@x{tag}\r\n"
+        );
+        let kind = "Call-ID: 1\r\nContent-Type: application/sdp\r\n";
+        format!("{head}CSeq: {cseq}\r\n{kind}{contact}Content-Length: {length}\r\n\r\n{body}")
+            .into_bytes()
+    })
+}
+
 #[derive(Clone, Debug)]
 struct Packet {
     direction: Direction,
@@ -78,6 +122,7 @@ struct Packet {
 /// A line, several, a piece of one, one with bytes replaced, or noise.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(LINES).prop_map(unescape);
+    let line = prop_oneof![line, message()].boxed();
     let lines = prop::collection::vec(line.clone(), 1..6).prop_map(|lines| lines.concat());
     let mutated = (lines.clone(), prop::collection::vec((any::<u16>(), any::<u8>()), 1..4));
     let mutated = mutated.prop_map(|(mut bytes, changes)| {
@@ -110,7 +155,9 @@ fn packet() -> impl Strategy<Value = Packet> {
 fn settings() -> impl Strategy<Value = Vec<(String, String)>> {
     let rows = [
         ("nf_conntrack_ftp.loose", "1"),
-        ("guard.ftp.peer_only", "0"),
+        ("nf_conntrack_sip.sip_direct_media", "0"),
+        ("nf_conntrack_sip.sip_direct_signalling", "0"),
+        ("guard.*.peer_only", "0"),
         ("guard.*.min_port", "0"),
         ("guard.*.min_port", "1024"),
         ("guard.*.networks", "10.1.0.0/16,fd00:1::/32"),
@@ -135,6 +182,7 @@ proptest! {
         newer in any::<bool>(),
         translated in any::<bool>(),
         asks in any::<bool>(),
+        other_protocol in any::<bool>(),
         settings in settings(),
         packets in prop::collection::vec(packet(), 1..24),
     ) {
@@ -144,6 +192,9 @@ proptest! {
         let mut session = Session::new(helper.name, family, profile, kernel, &settings);
         if asks && family == Family::Ipv4 {
             session.ask([10, 2, 0, 255].into(), [255, 255, 255, 0].into());
+        }
+        if other_protocol {
+            session.over_other_protocol();
         }
         if translated {
             session.reply.dst = match family {
@@ -184,6 +235,7 @@ proptest! {
 #[test]
 fn limits_and_timeouts_are_linuxs() {
     let rows = [
+        ("sip", "nf_conntrack_sip.sip_timeout", "5", 1, 180),
         ("ftp", "", "", 1, 300),
         ("pptp", "", "", 2, 300),
         ("tftp", "", "", 1, 300),
@@ -207,6 +259,19 @@ fn limits_and_timeouts_are_linuxs() {
         let policy = instance.helper.policy(0, &instance.options);
         assert_eq!((policy.limit, policy.timeout_s), (limit, timeout_s), "{name} {key}={value}");
     }
+}
+
+#[test]
+fn media_classes_have_linuxs_limits() {
+    let helper = HelperKind::Sip.helper();
+    let options = kinwall_helpers::OptionValues::defaults(helper);
+    let policies = (0..).zip(helper.classes).map(|(class, named)| {
+        let policy = helper.policy(class, &options);
+        (named.name, policy.limit, policy.timeout_s)
+    });
+    let expected =
+        [("signalling", 1, 180), ("audio", 4, 180), ("video", 4, 180), ("image", 2, 180)];
+    assert_eq!(policies.collect::<Vec<_>>(), expected);
 }
 
 #[test]

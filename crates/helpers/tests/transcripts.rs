@@ -13,6 +13,9 @@
 //!   end own gre 10.1.0.2:5 -> 10.2.0.2:7    a child ends, the master's own or anybody's (any)
 //!   forget keymap
 //!   refresh 300               the connection itself lives on
+//!   activate udp 10.1.0.2:5060 for 60       an expectation comes to life for so many seconds
+//!   flush audio video           the pending expectations of these classes end
+//!   drop helper-partial otherwise           unless the line before it found what it looked for
 //!   note helper-order         what the helper says of the segment above: all of it, in order;
 //!   linux: drop helper-partial         in one profile only; text behind what is given here
 //!   strict: blind helper-not-protocol  (such as the spans of an expectation) is not compared
@@ -20,6 +23,7 @@
 //! ## the name of a case
 //! profile strict              linux, strict or both; both unless said
 //! family 6                    4 unless said
+//! over tcp                    the helper's first protocol unless said
 //! kernel 6.19
 //! set nf_conntrack_ftp.loose 1
 //! broadcast 10.1.0.255 255.255.255.0    the originator is the gateway, and asks this network
@@ -138,6 +142,10 @@ fn run(helper: &str, profile: Profile, case: &Case<'_>) -> Vec<String> {
     if let Some(network) = case.setting("broadcast") {
         let (address, netmask) = network.split_once(' ').expect("an address and a netmask");
         session.ask(address.parse().unwrap(), netmask.parse().unwrap());
+    }
+    if let Some(name) = case.setting("over") {
+        session.over_other_protocol();
+        assert_eq!(session.original.proto.to_string(), name);
     }
     if let Some(address) = case.setting("masquerade") {
         session.reply.dst = address.parse().unwrap();

@@ -72,7 +72,7 @@ impl ModuleOption {
 }
 
 /// The options that can be changed while the machine runs, and their defaults.
-const DEFAULTS: [(&str, &str, &str); 8] = [
+const DEFAULTS: [(&str, &str, &str); 9] = [
     ("nf_conntrack_amanda", "master_timeout", "300"),
     ("nf_conntrack_ftp", "loose", "0"),
     ("nf_conntrack_h323", "callforward_filter", "1"),
@@ -80,6 +80,7 @@ const DEFAULTS: [(&str, &str, &str); 8] = [
     ("nf_conntrack_h323", "gkrouted_only", "1"),
     ("nf_conntrack_sip", "sip_direct_media", "1"),
     ("nf_conntrack_sip", "sip_direct_signalling", "1"),
+    ("nf_conntrack_sip", "sip_external_media", "0"),
     ("nf_conntrack_sip", "sip_timeout", "3600"),
 ];
 

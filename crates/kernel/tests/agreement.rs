@@ -3,7 +3,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KINWALL_SEED`, `KINWALL_CASES` | the first seed, and how many from there on |
-//! | `KINWALL_TRAFFIC` | only sessions of this kind: `pptp`, `gre`, `ftp` (see `sim`) |
+//! | `KINWALL_TRAFFIC` | only sessions of this kind: `sip`, `pptp`, `gre`, `ftp` (see `sim`) |
 //! | `KINWALL_RULES=helpers` | rules that give connections their helpers, and nothing else |
 //! | `KINWALL_CASE` | a folder with a capture, rules and a topology |
 
@@ -15,6 +15,8 @@ mod both;
 mod ours;
 #[path = "agreement/recorded.rs"]
 mod recorded;
+#[path = "agreement/sip.rs"]
+mod sip;
 #[path = "agreement/smaller.rs"]
 mod smaller;
 

@@ -143,6 +143,8 @@ const HELPERS: &[(&str, &str, &[u16])] = &[
     ("udp", "tftp", &[69]),
     ("tcp", "irc", &[6667]),
     ("tcp", "pptp", &[1723]),
+    ("udp", "sip", &[5060]),
+    ("tcp", "sip", &[5060]),
     ("udp", "amanda", &[10080]),
     ("tcp", "sane", &[6566]),
     ("udp", "netbios-ns", &[137]),

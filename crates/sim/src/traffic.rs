@@ -15,6 +15,7 @@ mod odd;
 mod pptp;
 mod sane;
 mod sctp;
+mod sip;
 mod tcp;
 mod tftp;
 
@@ -132,6 +133,7 @@ const KINDS: &[(&str, usize, Session)] = &[
     ("gre", 2, gre::session),
     ("icmp", 4, icmp::session),
     ("sctp", 2, sctp::session),
+    ("sip", 6, sip::session),
     ("odd", 4, odd::session),
 ];
 

@@ -10,8 +10,8 @@ use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::sync::LazyLock;
 
-/// The first byte chooses profile, family, version and guard, the second the first option; then
-/// come packets: one byte of direction, two of length, the payload.
+/// The first byte chooses profile, family, version, guard, protocol and whether three options are
+/// on, the second is the value of the option before them; then come packets: one byte of direction, two of length, the payload.
 pub fn run(kind: HelperKind, bytes: &[u8]) {
     let [settings, option, packets @ ..] = bytes else { return };
     let helper = kind.helper();
@@ -28,13 +28,23 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
     if let Some(value) = spec.and_then(|spec| spec.kind.parse(&option.to_string())) {
         instance.options.set(OptionIndex(0), value);
     }
-    let original = original(family, helper.l4[0], instance.port.unwrap_or(0));
+    for (bit, index) in (5..8).zip(1..) {
+        let value = (settings >> bit & 1).to_string();
+        let spec = helper.options.get(usize::from(index));
+        if let Some(value) = spec.and_then(|spec| spec.kind.parse(&value)) {
+            instance.options.set(OptionIndex(index), value);
+        }
+    }
+    let proto = if settings & 16 == 0 { helper.l4.first() } else { helper.l4.last() };
+    let proto = *proto.expect("every helper has a protocol");
+    let original = original(family, proto, instance.port.unwrap_or(0));
     let reply = original.invert().expect("TCP and UDP invert");
     let rows: Vec<_> = helper.rows(profile, family, &instance.options).collect();
 
     let mut scratch = kind.scratch();
     let mut effects = Effects::new();
     let (mut seqs, mut unread) = ([u32::MAX - 9; 2], [Vec::new(), Vec::new()]);
+    let mut remembered = [0; 2];
     let mut rest = packets;
     while let [head, low, high, after @ ..] = rest {
         let length = usize::from(u16::from_le_bytes([*low, *high])).min(after.len());
@@ -59,6 +69,7 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
             seq: seqs[i],
             established: head & 2 == 0,
             expected: head & 4 != 0,
+            remembered,
             port: original.dport,
             options: &instance.options,
             kernel: *kernel,
@@ -67,6 +78,11 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
         };
         let consumed = instance.inspect(profile, &segment, &mut scratch, &mut effects);
         instance.guard.hold(&segment.sender(), Pending::default, &mut effects);
+        for effect in effects.list() {
+            if let Effect::Remember { index, value } = effect {
+                remembered[*index] = *value;
+            }
+        }
         let master = Master { original, reply, announced: direction, broadcast: segment.broadcast };
         for proposal in proposals(&effects) {
             let right = |row: &&&kinwall_terms::freedom::Row| {

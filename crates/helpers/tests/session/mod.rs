@@ -1,6 +1,7 @@
 //! One connection, its helper, and what the helper says of each packet: for the tests.
 #![allow(dead_code)] // Each test binary uses a part.
 
+use kinwall_helpers::effects::Activation;
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
     Broadcast, Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment, Whose,
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) scratch: Scratch,
     pub(crate) effects: Effects,
     pub(crate) blind: bool,
+    /// What the helper has asked to be remembered.
+    remembered: [u32; 2],
     /// What the last call was shown.
     pub(crate) shown: Vec<u8>,
     streams: [Stream; 2],
@@ -79,6 +82,7 @@ impl Session {
             broadcast: None,
             effects: Effects::new(),
             blind: false,
+            remembered: [0; 2],
             shown: Vec::new(),
             streams: Default::default(),
         }
@@ -89,6 +93,13 @@ impl Session {
         self.broadcast = Some(Broadcast { address, netmask });
         self.original.dst = address;
         self.reply.src = address;
+    }
+
+    /// The connection is over the last of the helper's protocols.
+    pub(crate) fn over_other_protocol(&mut self) {
+        let instance = self.instances.get(self.index).unwrap();
+        self.original.proto = *instance.helper.l4.last().unwrap();
+        self.reply.proto = self.original.proto;
     }
 
     /// The next bytes of a direction.
@@ -141,6 +152,7 @@ impl Session {
             seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
             established: self.established,
             expected: false,
+            remembered: self.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,
             kernel: self.kernel,
@@ -150,6 +162,11 @@ impl Session {
         let consumed =
             instance.inspect(self.profile, &segment, &mut self.scratch, &mut self.effects);
         instance.guard.hold(&segment.sender(), Pending::default, &mut self.effects);
+        for effect in self.effects.list() {
+            if let Effect::Remember { index, value } = effect {
+                self.remembered[*index] = *value;
+            }
+        }
         consumed
     }
 
@@ -192,6 +209,17 @@ impl Session {
                 }
                 Effect::ForgetKeymap => lines.push(String::from("forget keymap")),
                 Effect::Refresh { seconds } => lines.push(format!("refresh {seconds}")),
+                Effect::Activate(wanted) => {
+                    let Activation { dst, dport, proto, timeout_s, .. } = wanted;
+                    lines.push(format!("activate {proto} {dst}:{dport} for {timeout_s}"));
+                }
+                Effect::Flush(classes) => {
+                    let helper = self.instances.get(self.index).unwrap().helper;
+                    let named = (0..).zip(helper.classes).filter(|(i, _)| classes.contains(*i));
+                    let names: Vec<_> = named.map(|(_, class)| class.name).collect();
+                    lines.push(format!("flush {}", names.join(" ")));
+                }
+                Effect::Drop { reason, .. } => lines.push(format!("drop {reason} otherwise")),
                 _ => {}
             }
         }

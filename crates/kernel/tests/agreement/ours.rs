@@ -7,7 +7,7 @@ use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
 use kinwall_terms::{Family, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
 use kinwall_topology::Topology;
-use kinwall_wire::LinkFacts;
+use kinwall_wire::{Headers, LinkFacts};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -18,6 +18,8 @@ pub(crate) struct Ours {
     number: u64,
     /// Original tuples of connections by serial number, also of those that are gone.
     tuples: HashMap<u64, Tuple>,
+    /// The tuple of the packet: of a master that was never confirmed nothing else is left.
+    packet: Option<Tuple>,
 }
 
 const NOW: Time = Time(1_000_000_000_000);
@@ -39,7 +41,7 @@ impl Ours {
         };
         let mut engine = Engine::new(topology, settings, Family::ALL.map(compile), 1);
         engine.set_events(true);
-        Ok(Ours { engine, number: 0, tuples: HashMap::new() })
+        Ok(Ours { engine, number: 0, tuples: HashMap::new(), packet: None })
     }
 
     /// What kinwall does with a packet.
@@ -50,6 +52,11 @@ impl Ours {
         bytes: &[u8],
     ) -> Observed {
         self.number += 1;
+        self.packet = Headers::parse(bytes).ok().and_then(|headers| {
+            let (sport, dport) = headers.ports()?;
+            let Headers { src, dst, proto, .. } = headers;
+            Some(Tuple { src, dst, sport, dport, proto })
+        });
         let ingress = match ingress {
             kinwall_kernel::Ingress::Interface(name) => Ingress::Interface(Some(name)),
             kinwall_kernel::Ingress::Local => Ingress::Local { owner: None },
@@ -153,7 +160,7 @@ impl Ours {
         if let Some(master) = self.engine.conntrack().connection(view.master) {
             self.tuples.insert(view.master_serial, master.original);
         }
-        let unknown = view.expected.tuple;
+        let unknown = self.packet.unwrap_or(view.expected.tuple);
         ObservedExpectation {
             tuple: view.expected.tuple,
             mask: view.expected.mask,

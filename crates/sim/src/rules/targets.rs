@@ -74,8 +74,10 @@ fn ct(random: &mut Random, place: Place, proto: Proto) -> String {
         (2, Proto::Tcp | Proto::TcpSyn) if ipv4 => {
             format!(" -j CT --helper {}", random.pick(&["irc", "pptp"]))
         }
-        (2 | 3, Proto::Tcp | Proto::TcpSyn) => String::from(" -j CT --helper ftp"),
-        (2 | 3, Proto::Udp) => String::from(" -j CT --helper tftp"),
+        (2 | 3, Proto::Tcp | Proto::TcpSyn) => {
+            format!(" -j CT --helper {}", random.pick(&["ftp", "sip"]))
+        }
+        (2 | 3, Proto::Udp) => format!(" -j CT --helper {}", random.pick(&["tftp", "sip"])),
         (4, _) => {
             let option = random.pick(&["--zone", "--zone-orig", "--zone-reply"]);
             format!(" -j CT {option} {}", 1 + random.below(2))
