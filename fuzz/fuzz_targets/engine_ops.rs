@@ -175,8 +175,7 @@ impl Run {
         settings.tracking.max = CONNECTIONS_MAX;
         settings.tracking.expect_max = EXPECTATIONS_MAX;
         let engine = || {
-            let program =
-                |f| Some(Program::compile(loaded.ruleset(f)?, &Options::default()));
+            let program = |f| Some(Program::compile(loaded.ruleset(f)?, &Options::default()));
             let mut engine =
                 Engine::new(topology.clone(), settings.clone(), Family::ALL.map(program), 1);
             engine.set_events(true);

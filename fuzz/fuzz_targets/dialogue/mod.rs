@@ -11,7 +11,8 @@ use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::sync::LazyLock;
 
 /// The first byte chooses profile, family, version, guard, protocol and whether three options are
-/// on, the second is the value of the option before them; then come packets: one byte of direction, two of length, the payload.
+/// on, the second is the value of the option before them; then come packets: one byte of
+/// direction, two of length, the payload.
 pub fn run(kind: HelperKind, bytes: &[u8]) {
     let [settings, option, packets @ ..] = bytes else { return };
     let helper = kind.helper();
