@@ -48,7 +48,6 @@ const MATCHES: &[Match] = &[
     (|place, _| !matches!(place.hook, Hook::Output | Hook::Postrouting), mac),
     (always, policy),
     (always, connbytes),
-    (always, connlimit),
     (always, recent),
     (always, nth),
     (always, quota),
@@ -420,17 +419,6 @@ fn connbytes(random: &mut Random, _: &World, _: Place) -> String {
         not(random, 20),
         low + random.below(500),
     )
-}
-
-fn connlimit(random: &mut Random, _: &World, place: Place) -> String {
-    let mask = match place.family {
-        Family::Ipv4 => random.pick(&[0, 8, 24, 32]),
-        Family::Ipv6 => random.pick(&[0, 16, 64, 128]),
-    };
-    let flag = random.pick(&["--connlimit-above", "--connlimit-upto"]);
-    let end = random.pick(&["saddr", "daddr"]);
-    let number = random.below(5);
-    format!(" -m connlimit {flag} {number} --connlimit-mask {mask} --connlimit-{end}")
 }
 
 /// Without seconds: nothing is ever too old.
