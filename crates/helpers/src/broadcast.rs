@@ -59,6 +59,7 @@ pub(crate) const fn row(
         dst: Field::Fixed(End::Originator),
         dport: Field::Fixed(End::Originator),
         proto: ProtoField::Fixed(L4Proto::UDP),
+        child: None,
         document,
     }
 }

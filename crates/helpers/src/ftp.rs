@@ -73,6 +73,7 @@ const PORT: Row = Row {
     dst: Field::Fixed(End::Sender),
     dport: Field::Payload,
     proto: ProtoField::Fixed(L4Proto::TCP),
+    child: None,
     document: Some(["Fixed", "0-65535", "In CMD", "In CMD", "TCP"]),
 };
 

@@ -67,6 +67,7 @@ pub static HELPER: Helper = Helper {
         dst: Field::Fixed(End::Originator),
         dport: Field::Payload,
         proto: ProtoField::Fixed(L4Proto::TCP),
+        child: None,
         document: Some(["Full", "0-65535", "Fixed", "In CMD", "TCP"]),
     }],
     guard: GuardDefaults::USUAL,

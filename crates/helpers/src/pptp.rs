@@ -93,6 +93,7 @@ const TO_RESPONDER: Row = Row {
     dst: Field::Fixed(End::Responder),
     dport: Field::Payload,
     proto: ProtoField::Fixed(L4Proto::GRE),
+    child: None,
     document: Some(["Fixed", "In CMD", "Fixed", "In CMD", "GRE"]),
 };
 

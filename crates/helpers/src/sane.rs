@@ -50,6 +50,7 @@ pub static HELPER: Helper = Helper {
         dst: Field::Fixed(End::Responder),
         dport: Field::Payload,
         proto: ProtoField::Fixed(L4Proto::TCP),
+        child: None,
         document: Some(["Fixed", "0-65535", "Fixed", "In CMD", "TCP"]),
     }],
     guard: GuardDefaults::USUAL,

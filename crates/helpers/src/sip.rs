@@ -127,6 +127,7 @@ const fn media(announcement: &'static str, class: u8) -> Row {
         dst: Field::Fixed(End::Sender),
         dport: Field::PayloadRange(1024, 65535),
         proto: ProtoField::Fixed(L4Proto::UDP),
+        child: None,
         document: Some(["Fixed", "0-65535", "Fixed", "In CMD", "UDP"]),
     }
 }
@@ -157,6 +158,7 @@ const REGISTER: Row = Row {
     dst: Field::Fixed(End::Sender),
     dport: Field::PayloadRange(1024, 65535),
     proto: ProtoField::Master,
+    child: Some("sip"),
     document: Some(["Fixed", "0-65535", "Fixed", "In CMD", "In CMD"]),
 };
 

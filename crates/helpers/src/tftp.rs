@@ -57,6 +57,7 @@ const REQUEST: Row = Row {
     dst: Field::Fixed(End::Originator),
     dport: Field::Fixed(End::Originator),
     proto: ProtoField::Fixed(L4Proto::UDP),
+    child: None,
     document: Some(["Fixed", "0-65535", "Fixed", "In Packet", "UDP"]),
 };
 

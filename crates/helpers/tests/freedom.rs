@@ -210,8 +210,11 @@ proptest! {
             let master = session.master(direction);
             for proposal in session.proposals() {
                 let rows: Vec<_> = helper.rows(profile, family, &instance.options).collect();
+                let child = proposal.child.map(|kind| kind.helper().name);
                 let right = |row: &&&kinwall_terms::freedom::Row| {
-                    row.class == proposal.class && within(row, &master, &proposal.expected)
+                    row.class == proposal.class
+                        && row.child == child
+                        && within(row, &master, &proposal.expected)
                 };
                 prop_assert!(rows.iter().any(|row| right(&row)), "{proposal:?} of {payload:?}");
                 let tuple = proposal.expected.tuple;

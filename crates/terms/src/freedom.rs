@@ -83,6 +83,8 @@ pub struct Row {
     pub dport: Field,
     /// Protocol.
     pub proto: ProtoField,
+    /// The helper that the child gets, by its plain name: what announces in its turn.
+    pub child: Option<&'static str>,
     /// The cells of the source document's table for this row (source address, source port,
     /// destination address, destination port, protocol), where it has the row.
     pub document: Option<[&'static str; 5]>,
