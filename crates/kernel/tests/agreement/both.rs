@@ -1,7 +1,10 @@
 //! One case through both engines.
 
 use super::ours::Ours;
-use kinwall_kernel::{Agreement, Case, Gateway, Ingress, KernelError, Observed, Scenario, tier};
+use kinwall_kernel::{
+    Agreement, Case, Change, Gateway, Ingress, KernelError, Observed, Scenario, tier,
+};
+use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
 
@@ -57,11 +60,28 @@ impl Both {
                 agreement.skip("packets that the IP layer refuses before netfilter");
                 continue;
             }
+            let theirs = Observed::from(&theirs);
+            if renews_by_chance(&theirs, &ours) {
+                agreement.skip("broadcast questions repeated, which the kernel renews by chance");
+                continue;
+            }
             let about = format!("{ingress} {}", about(bytes));
-            agreement.add(&case.name, at + 1, about, &Observed::from(&theirs), &ours);
+            agreement.add(&case.name, at + 1, about, &theirs, &ours);
         }
         Ok(agreement)
     }
+}
+
+/// Whether only kinwall renewed the expectation of a broadcast question. The kernel does so by
+/// chance: it looks as if it compared bytes of the mask that nobody has set.
+fn renews_by_chance(theirs: &Observed, ours: &Observed) -> bool {
+    let [(Change::Destroy, old), (Change::New, new)] = ours.expectations.as_slice() else {
+        return false;
+    };
+    let permanent = new.flags == ExpectationFlags::PERMANENT;
+    let renewed = (old.tuple, old.mask, &old.helper) == (new.tuple, new.mask, &new.helper);
+    let is_broadcast = ["netbios-ns", "snmp"].contains(&new.helper.as_str());
+    theirs.expectations.is_empty() && renewed && permanent && is_broadcast
 }
 
 /// A few words about a packet.
