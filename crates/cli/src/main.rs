@@ -27,7 +27,13 @@ use std::process::ExitCode;
 /// travel inside the first. kinwall follows them as a Linux gateway does, says of every packet
 /// what the gateway would have done with it, and why.
 #[derive(Parser)]
-#[command(name = "kinwall", version, max_term_width = 100, subcommand_required = true)]
+#[command(
+    name = "kinwall",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    after_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,20 +41,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Audit(command::audit::AuditArgs),
     Replay(command::replay::ReplayArgs),
     Explain(command::explain::ExplainArgs),
     Rules(command::rules::RulesArgs),
+    Audit(command::audit::AuditArgs),
     Helpers(command::helpers::HelpersArgs),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  kinwall replay --rules rules.v4 --topology topology.toml capture.pcapng
+  kinwall explain --rules rules.v4 'tcp 203.0.113.9 -> 192.0.2.10:21 syn'
+  kinwall rules check rules.v4
+  kinwall helpers ftp";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Audit(args) => command::audit::run(args),
         Command::Replay(args) => command::replay::run(args),
         Command::Explain(args) => command::explain::run(args),
         Command::Rules(args) => command::rules::run(args),
+        Command::Audit(args) => command::audit::run(args),
         Command::Helpers(args) => command::helpers::run(args),
     };
     match result {

@@ -19,7 +19,11 @@ pub(crate) struct Text {
 impl Text {
     /// Reads a file, or the standard input for `-`.
     pub(crate) fn read(path: &Path, family: Option<Family>) -> Result<Text, Failure> {
-        Ok(Text { name: path.display().to_string(), text: read(path)?, family })
+        let name = match path == Path::new("-") {
+            true => "standard input".to_owned(),
+            false => path.display().to_string(),
+        };
+        Ok(Text { name, text: read(path)?, family })
     }
 }
 

@@ -105,10 +105,6 @@ fn the_readme_s_attack() {
         (BOUNCE, &["drop    NEW         eth2>eth1 tcp 10.2.0.10:40463 > 10.1.0.5:5432"], &[]),
     ];
     check("attack", rows);
-    let readme = fs::read_to_string(root().join("README.md")).expect("read");
-    for line in run(rows[1].0, &root(), &[]).out.lines() {
-        assert!(readme.contains(line), "the README shows another answer than\n{line}");
-    }
 }
 
 #[test]
