@@ -49,14 +49,20 @@ const MATCHES: &[Match] = &[
     (always, policy),
     (always, connbytes),
     (always, recent),
-    (always, nth),
-    (always, quota),
+    (counts, nth),
+    (counts, quota),
     (always, set),
     (|_, proto| matches!(proto, Proto::Other), security_header),
 ];
 
 fn always(_: Place, _: Proto) -> bool {
     true
+}
+
+/// What counts packets would count those that the kernel sends of its own accord as well: multicast
+/// listener reports and neighbour discovery.
+fn counts(_: Place, proto: Proto) -> bool {
+    has_ports(proto)
 }
 
 fn is_early(table: Table) -> bool {
