@@ -19,9 +19,8 @@ set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 PACKAGES=(iproute2 ethtool iptables conntrack tcpdump python3 vsftpd lftp curl tftpd-hpa tftp-hpa
   ngircd pptpd pptp-linux sane-utils amanda-server amanda-client libencode-locale-perl
-  openbsd-inetd samba snmp snmpd libcups2 nftables)
+  openbsd-inetd samba snmp snmpd libcups2 kamailio baresip-core nftables)
 TAG="kinwall-$$"
-LOOSE=/sys/module/nf_conntrack_ftp/parameters/loose
 START="2026-01-01T00:00:00" # the instant at which every recorded capture begins
 
 die() { echo "record.sh: $*" >&2; exit 1; }
@@ -53,10 +52,17 @@ take_down() {
   NAMESPACES=()
 }
 
-LOOSE_BEFORE=
+# Parameters of the kernel's modules before they were changed, as `file=value`.
+PARAMETERS=()
+put_back() {
+  local each
+  for each in "${PARAMETERS[@]}"; do echo "${each#*=}" >"${each%%=*}"; done
+  PARAMETERS=()
+}
+
 clean_up() {
   take_down
-  [ -z "$LOOSE_BEFORE" ] || echo "$LOOSE_BEFORE" >$LOOSE
+  put_back
   rm -rf "$SCRATCH"
 }
 
@@ -171,13 +177,17 @@ END
   serve "$host" 21 vsftpd "$SCRATCH/vsftpd.conf"
 }
 
-# loose 0|1: the option of the kernel's ftp helper. It is one for the whole machine, so it is
-# put back at the end.
-loose() {
-  [ -w $LOOSE ] || die "the kernel lets nobody set $LOOSE; load the module with loose=$1"
-  [ -n "$LOOSE_BEFORE" ] || LOOSE_BEFORE=$(cat $LOOSE)
-  echo "$1" >$LOOSE
+# parameter MODULE NAME VALUE: a parameter of a helper's module. It is one for the whole machine,
+# so it is put back at the end of the example.
+parameter() {
+  local file=/sys/module/$1/parameters/$2
+  [ -w "$file" ] || die "the kernel lets nobody set $file; load the module with $2=$3"
+  PARAMETERS=("$file=$(cat "$file")" "${PARAMETERS[@]}")
+  echo "$3" >"$file"
 }
+
+# loose 0|1: the option of the kernel's ftp helper.
+loose() { parameter nf_conntrack_ftp loose "$1"; }
 
 # listen DEVICE in|out FILTER: what passes a device of the gateway, into a part of the capture.
 listen() {
@@ -257,6 +267,7 @@ record() {
   sleep 1 # multicast reports of the new interfaces
   session
   take_down
+  put_back
 }
 
 [ "$(id -u)" = 0 ] || die "must be root, to make network namespaces"

@@ -25,6 +25,14 @@ const RECORDINGS: &[Recording<'_>] = &[
     Recording { folder: "netbios-ns", capture: "capture", rules: &["rules.v4"], set: &[] },
     Recording { folder: "sane", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
     Recording { folder: "snmp", capture: "capture", rules: &["rules.v4"], set: &[] },
+    Recording { folder: "sip", capture: "capture", rules: &["rules.v4", "rules.v6"], set: &[] },
+    Recording { folder: "sip", capture: "refused", rules: &["careless.v4", "rules.v6"], set: &[] },
+    Recording {
+        folder: "sip",
+        capture: "direct",
+        rules: &["careless.v4", "rules.v6"],
+        set: &["nf_conntrack_sip.sip_direct_media=0"],
+    },
     Recording {
         folder: "ftp-bounce-attack",
         capture: "capture",
