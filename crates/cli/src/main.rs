@@ -6,6 +6,7 @@ mod args;
 mod command;
 mod failure;
 mod json;
+mod masked;
 mod place;
 mod remarks;
 mod render;
@@ -45,6 +46,7 @@ enum Command {
     Explain(command::explain::ExplainArgs),
     Rules(command::rules::RulesArgs),
     Audit(command::audit::AuditArgs),
+    Prove(command::prove::ProveArgs),
     Helpers(command::helpers::HelpersArgs),
 }
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::run(args),
         Command::Rules(args) => command::rules::run(args),
         Command::Audit(args) => command::audit::run(args),
+        Command::Prove(args) => command::prove::run(args),
         Command::Helpers(args) => command::helpers::run(args),
     };
     match result {

@@ -7,7 +7,9 @@ use kinwall_engine::{Engine, RuleAt};
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
-use kinwall_terms::{Family, Table};
+use kinwall_rules::value::InterfacePattern;
+use kinwall_terms::{Family, InterfaceName, Table};
+use std::collections::BTreeMap;
 
 /// Lines of rules that are listed in a remark.
 const LINES_MAX: usize = 20;
@@ -44,6 +46,35 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
             say::note(format_args!(
                 "{family}: without --topology it is not known by which interface a packet \
                  leaves, and -o matches none: {lines}"
+            ));
+        }
+    }
+}
+
+/// Says which interfaces the rules of `families` name and the topology does not have: such rules
+/// concern no packet.
+pub(crate) fn on_interfaces(rules: &Rules, engine: &Engine, families: &[Family]) {
+    let interfaces = engine.topology().interfaces();
+    let unknown = |pattern: &InterfacePattern| {
+        !interfaces.iter().any(|interface| pattern.matches(Some(interface.name)))
+            && !pattern.matches(Some(InterfaceName::LOOPBACK))
+    };
+    for &family in families {
+        let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
+        let mut named = BTreeMap::new();
+        for (_, _, rule) in ruleset.rules() {
+            let tests = [&rule.in_iface, &rule.out_iface].into_iter().flatten();
+            for test in tests.filter(|test| unknown(&test.value)) {
+                named.entry(test.value.to_string()).or_insert(rule.origin.line);
+            }
+        }
+        if !named.is_empty() {
+            let list: Vec<String> =
+                named.iter().map(|(name, line)| format!("{name} (line {line})")).collect();
+            say::note(format_args!(
+                "{family}: the rules name interfaces that the topology does not have, and no \
+                 packet comes or goes there: {}; add them to the topology if they exist",
+                list.join(", ")
             ));
         }
     }

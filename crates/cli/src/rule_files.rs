@@ -18,12 +18,16 @@ pub(crate) struct Rules {
 impl Rules {
     /// Reads the files that the flags name, and shows every mistake in them.
     pub(crate) fn read(args: &RuleArgs) -> Result<Rules, Failure> {
+        Rules::load(Rules::texts(args)?, &args.defines)
+    }
+
+    /// Reads the files that the flags name.
+    pub(crate) fn texts(args: &RuleArgs) -> Result<Vec<Text>, Failure> {
         let families = [(&args.rules, None)]
             .into_iter()
             .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);
         let files = families.flat_map(|(paths, family)| paths.iter().map(move |p| (p, family)));
-        let sources = files.map(|(path, family)| Text::read(path, family));
-        Rules::load(sources.collect::<Result<_, _>>()?, &args.defines)
+        files.map(|(path, family)| Text::read(path, family)).collect()
     }
 
     /// Reads rules from texts, and shows every mistake in them.

@@ -128,6 +128,12 @@ impl Program {
         self.rule_ids().filter(move |id| self.rules.get(id.0 as usize).is_some_and(open))
     }
 
+    /// The rules of which something is assumed, and what.
+    pub fn assumed(&self) -> impl Iterator<Item = (RuleId, bool)> {
+        let numbered = (0..).map(RuleId).zip(&self.rules);
+        numbered.filter_map(|(id, compiled)| Some((id, compiled.assume?)))
+    }
+
     fn rules_of(&self, chain: ChainId) -> Range<u32> {
         self.chains.get(chain.0 as usize).map_or(0..0, |chain| chain.rules.clone())
     }

@@ -3,5 +3,6 @@
 pub(crate) mod audit;
 pub(crate) mod explain;
 pub(crate) mod helpers;
+pub(crate) mod prove;
 pub(crate) mod replay;
 pub(crate) mod rules;

@@ -61,8 +61,11 @@ pub(crate) fn address(word: &Word) -> Result<[u8; 6], Diagnostic> {
     });
     match read && parts.next().is_none() {
         true => Ok(address),
-        false => Err(word
-            .mistake(format!("{:?} is not a link-layer address", word.text))
-            .help("six hexadecimal numbers, such as 00:11:22:33:44:55")),
+        false => Err(word.mistake(format!("{:?} is not a link-layer address", word.text)).help(
+            match word.text.to_ascii_lowercase().as_str() {
+                "xx:xx:xx:xx:xx:xx" => "it was masked out: write the address, or one nobody has",
+                _ => "six hexadecimal numbers, such as 00:11:22:33:44:55",
+            },
+        )),
     }
 }

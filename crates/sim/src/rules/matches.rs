@@ -388,7 +388,8 @@ fn rpfilter(random: &mut Random, _: &World, _: Place) -> String {
 fn extension_header(random: &mut Random, _: &World, _: Place) -> String {
     let not = not(random, 20);
     match random.below(6) {
-        0 => format!(" -m frag {not}--fragid 0:4294967295"),
+        // The whole range cannot be turned around.
+        0 => format!(" -m frag {not}--fragid 0:4294967294"),
         1 => String::from(" -m frag --fragfirst"),
         2 => format!(" -m rt {not}--rt-type {}", random.below(4)),
         3 => format!(" -m hbh {not}--hbh-len {}", 8 * (1 + random.below(2))),

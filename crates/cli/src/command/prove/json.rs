@@ -1,0 +1,73 @@
+//! What was proved, one JSON object a line; `docs/prove.schema.json` describes them.
+
+use super::Found;
+use crate::failure::Failure;
+use crate::rule_files::Rules;
+use kinwall_prove::addresses::{self, AddressRange};
+use kinwall_prove::space::Unknown;
+use kinwall_prove::spoof::Spoofing;
+use kinwall_rules::eval::RuleId;
+use kinwall_rules::print::{self, Line};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// Prints everything found.
+pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for spoofing in &found.spoofing {
+        writeln!(out, "{}", self::spoofing(rules, found, spoofing))?;
+    }
+    Ok(out.flush()?)
+}
+
+fn spoofing(rules: &Rules, found: &Found<'_>, spoofing: &Spoofing) -> Value {
+    json!({
+        "type": "spoofing",
+        "family": found.family.to_string(),
+        "in": spoofing.input.to_string(),
+        "proved": spoofing.is_none(),
+        "passes": networks(&spoofing.certain),
+        "undecided": networks(&spoofing.possible),
+        "unspecified": spoofing.unspecified,
+        "rules": spoofing.rules.iter().map(|id| rule(rules, found, *id)).collect::<Vec<_>>(),
+        "depends_on": depends_on(rules, found, &spoofing.undecided),
+    })
+}
+
+/// Addresses as networks.
+pub(super) fn networks(ranges: &[AddressRange]) -> Vec<String> {
+    addresses::networks(ranges).iter().map(ToString::to_string).collect()
+}
+
+/// A rule with its place and its text.
+pub(super) fn rule(rules: &Rules, found: &Found<'_>, id: RuleId) -> Value {
+    let (Some(place), Some(rule)) = (found.book.reference(id), found.book.rule(id)) else {
+        return Value::Null;
+    };
+    let file = rules.sources.get(usize::from(place.file)).map(|source| source.name.as_str());
+    let mut line = Line::new(format!("-A {}", place.chain));
+    print::specification(rule, &mut line);
+    json!({
+        "family": place.family.to_string(),
+        "table": place.table.name(),
+        "chain": place.chain,
+        "number": place.number,
+        "file": file,
+        "line": place.line,
+        "rule": line.as_str(),
+    })
+}
+
+/// What could not be decided, and the rules that ask for it.
+pub(super) fn depends_on(rules: &Rules, found: &Found<'_>, unknowns: &[Unknown]) -> Vec<Value> {
+    let questions = unknowns.iter().filter_map(|unknown| found.reach.unknowns.question(*unknown));
+    questions
+        .map(|question| {
+            json!({
+                "match": question.text,
+                "rules": question.rules.iter().map(|id| rule(rules, found, *id))
+                    .collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}

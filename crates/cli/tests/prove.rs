@@ -1,0 +1,113 @@
+//! `kinwall prove`: its formats, and what it says of half a question.
+
+mod common;
+
+use common::{Ran, folder, root, run};
+use serde_json::Value;
+use std::fs;
+
+const TOPOLOGY: &str = "[[interface]]
+name = 'eth0'
+addresses = ['192.0.2.1/24', '2001:db8::1/64']
+default = true
+[[interface]]
+name = 'eth1'
+addresses = ['10.1.0.1/24', 'fd00:1::1/64']
+";
+
+/// The LAN may go out; nothing holds outsiders from calling themselves a host of the LAN.
+const RULES: &str = "*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+-A FORWARD -i eth0 -s 10.1.0.8/30 -p udp -j ACCEPT
+-A FORWARD -i eth0 -s 10.1.0.16 -m limit --limit 3/sec -j ACCEPT
+-A FORWARD -i eth1 -m mac --mac-source 02:00:00:00:00:02 -j ACCEPT
+COMMIT
+";
+
+/// Objects printed by `prove --format json`, each as the schema has it.
+fn objects(ran: &Ran) -> Vec<Value> {
+    let schema = fs::read_to_string(root().join("docs/prove.schema.json")).expect("read");
+    let schema = serde_json::from_str(&schema).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let lines = ran.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let objects: Vec<Value> = lines.collect();
+    for object in &objects {
+        let errors: Vec<String> = validator.iter_errors(object).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{object}: {errors:?}");
+    }
+    objects
+}
+
+#[test]
+fn json_lines_say_what_passes_and_by_which_rules() {
+    let dir = folder("prove-json");
+    fs::write(dir.join("topology.toml"), TOPOLOGY).expect("written");
+    fs::write(dir.join("rules.v4"), RULES.replace("-i eth1 -m", "-i eth1 -s 10.1.0.0/24 -m"))
+        .expect("written");
+    let line = "prove --format json --rules4 DIR/rules.v4 --topology DIR/topology.toml";
+    let ran = run(line, &dir, &[]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let found = objects(&ran);
+    assert_eq!(found.len(), 2, "{}", ran.out);
+    let [eth0, eth1] = [&found[0], &found[1]];
+    assert_eq!((&eth0["in"], &eth0["proved"]), (&Value::from("eth0"), &Value::from(false)));
+    assert_eq!(eth0["passes"], serde_json::json!(["10.1.0.8/30"]));
+    assert_eq!(eth0["undecided"], serde_json::json!(["10.1.0.16/32"]));
+    assert_eq!(eth0["depends_on"][0]["match"], "-m limit --limit 3/sec");
+    let lines: Vec<&Value> =
+        eth0["rules"].as_array().expect("rules").iter().map(|rule| &rule["line"]).collect();
+    assert_eq!(lines, [5, 6]);
+    assert_eq!((&eth1["in"], &eth1["proved"]), (&Value::from("eth1"), &Value::from(true)));
+}
+
+#[test]
+fn text_says_proved_or_names_sources_and_rules() {
+    let dir = folder("prove-text");
+    fs::write(dir.join("topology.toml"), TOPOLOGY).expect("written");
+    fs::write(dir.join("rules.v4"), RULES.replace("-i eth1 -m", "-i eth1 -s 10.1.0.0/24 -m"))
+        .expect("written");
+    let ran = run("prove --rules4 DIR/rules.v4 --topology DIR/topology.toml", &dir, &[]);
+    let expected = "ipv4: spoofing
+  eth0  passes 10.1.0.8/30
+        may pass 10.1.0.16
+        by FORWARD 1 (line 5), FORWARD 2 (line 6)
+        depends on -m limit --limit 3/sec in FORWARD 2 (line 6)
+  eth1  none: proved
+";
+    assert_eq!(ran.out, expected, "{}", ran.err);
+    assert!(ran.err.contains("no rules for ipv6 were given"), "{}", ran.err);
+}
+
+#[test]
+fn masked_senders_are_different_ones() {
+    let dir = folder("prove-masked");
+    fs::write(dir.join("topology.toml"), TOPOLOGY).expect("written");
+    let rules = "*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+-A FORWARD -i eth0 -m mac --mac-source XX:XX:XX:XX:XX:XX -j DROP
+-A FORWARD -i eth0 -s 10.1.0.9 -m mac --mac-source XX:XX:XX:XX:XX:XX -j ACCEPT
+COMMIT
+";
+    fs::write(dir.join("rules.v4"), rules).expect("written");
+    let line = "prove --format json --rules4 DIR/rules.v4 --topology DIR/topology.toml";
+    let ran = run(line, &dir, &[]);
+    let found = objects(&ran);
+    assert_eq!(found[0]["passes"], serde_json::json!(["10.1.0.9/32"]), "{}", ran.out);
+    assert!(ran.err.contains("2 link-layer addresses are masked out"), "{}", ran.err);
+}
+
+#[test]
+fn half_a_question_is_no_proof() {
+    let dir = folder("prove-half");
+    fs::write(dir.join("topology.toml"), TOPOLOGY).expect("written");
+    fs::write(dir.join("rules.v4"), RULES.replace("-i eth1", "-i eth9")).expect("written");
+    let ran = run("prove --rules4 DIR/rules.v4", &dir, &[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("give --topology FILE"), "{}", ran.err);
+    let ran = run("prove --rules4 DIR/rules.v4 --topology DIR/topology.toml", &dir, &[]);
+    assert!(ran.err.contains("eth9 (line 7)"), "{}", ran.err);
+}

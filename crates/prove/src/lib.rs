@@ -1,0 +1,20 @@
+//! Reasoning about all packets at once.
+
+pub mod addresses;
+pub mod announce;
+pub mod connections;
+pub mod cuts;
+pub mod deciding;
+pub mod field;
+mod marks;
+mod predicate;
+pub mod reach;
+pub mod routes;
+pub mod rulebook;
+pub mod sample;
+pub mod situation;
+pub mod space;
+pub mod spoof;
+pub mod universe;
+pub mod unknowns;
+mod walk;

@@ -1,0 +1,259 @@
+//! Where packets go and where addresses live, for all of them at once.
+//!
+//! The topology answers for single addresses. Between the places where its answers change
+//! ([`ground`]) one address speaks for all; and of sources it only matters what becomes of them
+//! with one destination of each kind.
+
+use crate::cuts::{Cuts, CutsBuilder};
+use crate::field::Field;
+use crate::space::{Ranges, Set, Space};
+use crate::universe::{Universe, ground, joined, to_address};
+use kinwall_terms::{Family, InterfaceName};
+use kinwall_topology::{Destination, RouteKind, RpfilterOptions, Topology};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// The routes of a gateway, as sets of packets.
+pub struct Routes {
+    /// What survives arrival and is for the gateway itself.
+    pub local: Set,
+    /// What survives arrival and is forwarded.
+    pub forward: Set,
+    /// By interface it leaves by: forwarded packets, and the gateway's own.
+    pub outputs: Vec<(InterfaceName, Set)>,
+    /// The gateway's own packets that have a route. Its programs send from its own addresses, or
+    /// from none.
+    pub sent: Set,
+    /// Source addresses that can live behind the interface they come by.
+    pub at_home: Set,
+    /// Source addresses that belong to another interface or to the gateway itself.
+    pub strangers: Set,
+}
+
+/// Pieces of the address space within which the topology tells nothing apart.
+struct Ground<'a> {
+    family: Family,
+    topology: &'a Topology,
+    cuts: Cuts,
+}
+
+impl<'a> Ground<'a> {
+    fn new(family: Family, topology: &'a Topology) -> Ground<'a> {
+        let mut builder = CutsBuilder::new(match family {
+            Family::Ipv4 => u32::MAX.into(),
+            Family::Ipv6 => u128::MAX,
+        });
+        ground(family, topology).into_iter().for_each(|(min, max)| builder.add(min, max));
+        Ground { family, topology, cuts: builder.build() }
+    }
+
+    /// One address of each piece.
+    fn addresses(&self) -> Vec<IpAddr> {
+        let first = |piece| to_address(self.family, self.cuts.bounds(piece).0);
+        (0..self.cuts.count()).map(first).collect()
+    }
+
+    /// Pieces of the ground as pieces of the universe.
+    fn ranges(&self, universe: &Universe, pieces: &[usize]) -> Ranges {
+        let bounds = pieces.iter().map(|piece| self.cuts.bounds(*piece as u32));
+        joined(bounds.map(|(min, max)| universe.addresses.pieces(min, max)))
+    }
+}
+
+impl Routes {
+    /// The routes of `topology`. With `swapped`, the sets are of packets whose answers go that
+    /// way: source and destination change places.
+    pub fn new(space: &Space, universe: &Universe, topology: &Topology, swapped: bool) -> Routes {
+        let ground = Ground::new(universe.family, topology);
+        let addresses = ground.addresses();
+        let way = |field: Field| if swapped { field.swapped() } else { field };
+        let (src, dst) = (way(Field::Src), way(Field::Dst));
+        let set =
+            |field: Field, pieces: &[usize]| space.numbers(field, &ground.ranges(universe, pieces));
+        let mut routes = Routes {
+            local: space.nothing(),
+            forward: space.nothing(),
+            outputs: Vec::new(),
+            sent: space.nothing(),
+            at_home: space.nothing(),
+            strangers: space.nothing(),
+        };
+        let mut outputs: HashMap<Option<InterfaceName>, Set> = HashMap::new();
+        let mut add_output = |name, packets: &Set| {
+            let known = outputs.entry(name).or_insert_with(|| space.nothing());
+            *known = space.or(known, packets);
+        };
+        for (number, input) in (0..).zip(&universe.inputs) {
+            let here = space.numbers(Field::Input, &[(number, number)]);
+            for group in groups(&ground, &addresses, *input) {
+                let from = space.and(&here, &set(src, &group.sources));
+                let local = space.and(&from, &set(dst, &group.local));
+                routes.local = space.or(&routes.local, &local);
+                for (out, destinations) in &group.forward {
+                    let packets = space.and(&from, &set(dst, destinations));
+                    routes.forward = space.or(&routes.forward, &packets);
+                    add_output(*out, &packets);
+                }
+            }
+            let (home, strange) = lives(&ground, &addresses, *input);
+            let add = |known: &Set, pieces: &[usize]| {
+                space.or(known, &space.and(&here, &set(src, pieces)))
+            };
+            routes.at_home = add(&routes.at_home, &home);
+            routes.strangers = add(&routes.strangers, &strange);
+        }
+        let local = universe.local_input();
+        let own = space.and(
+            &space.numbers(Field::Input, &[(local, local)]),
+            &set(src, &own_sources(&ground, &addresses)),
+        );
+        for (out, destinations) in sent(&ground, &addresses) {
+            let packets = space.and(&own, &set(dst, &destinations));
+            routes.sent = space.or(&routes.sent, &packets);
+            add_output(out, &packets);
+        }
+        routes.outputs = outputs.into_iter().filter_map(|(name, set)| Some((name?, set))).collect();
+        routes.outputs.sort_by_key(|(name, _)| *name);
+        routes
+    }
+}
+
+/// Sources that fare alike with every destination.
+struct Group {
+    sources: Vec<usize>,
+    local: Vec<usize>,
+    forward: Vec<(Option<InterfaceName>, Vec<usize>)>,
+}
+
+/// What becomes of packets that come by `input`.
+fn groups(ground: &Ground<'_>, addresses: &[IpAddr], input: InterfaceName) -> Vec<Group> {
+    let topology = ground.topology;
+    let fate = |src: IpAddr, dst: IpAddr| {
+        if topology.refused_on_arrival(src, dst, Some(input)).is_some() {
+            return None;
+        }
+        topology.route_input(src, dst, Some(input)).ok()
+    };
+    // One destination of each kind. A source that nothing is held against tells kinds apart that
+    // the route alone does not.
+    let strict = RpfilterOptions::default();
+    let good = addresses.iter().copied().find(|src| {
+        topology.route(*src).kind == RouteKind::Unicast
+            && topology.rpfilter(*src, *src, Some(input), strict)
+    });
+    let mut kinds = HashMap::new();
+    for dst in addresses {
+        let route = topology.route(*dst);
+        let fate = good.and_then(|good| fate(good, *dst));
+        let at = (route.kind, route.out == Some(input), special(*dst), fate.map(is_local));
+        kinds.entry(at).or_insert(*dst);
+    }
+    let kinds: Vec<IpAddr> = kinds.into_values().collect();
+    let mut groups: HashMap<Vec<Option<bool>>, Vec<usize>> = HashMap::new();
+    for (piece, src) in addresses.iter().enumerate() {
+        let fates = kinds.iter().map(|dst| fate(*src, *dst).map(is_local)).collect();
+        groups.entry(fates).or_default().push(piece);
+    }
+    let group = |sources: Vec<usize>| {
+        let (mut local, mut forward) = (Vec::new(), HashMap::<_, Vec<usize>>::new());
+        let first = sources.first().and_then(|piece| addresses.get(*piece));
+        for (piece, dst) in addresses.iter().enumerate() {
+            match first.and_then(|src| fate(*src, *dst)) {
+                Some(Destination::Local) => local.push(piece),
+                Some(Destination::Forward(out)) => forward.entry(out).or_default().push(piece),
+                None => {}
+            }
+        }
+        Group { sources, local, forward: forward.into_iter().collect() }
+    };
+    groups.into_values().map(group).collect()
+}
+
+fn is_local(destination: Destination) -> bool {
+    destination == Destination::Local
+}
+
+/// What routing asks of an address beyond its route.
+fn special(address: IpAddr) -> (bool, bool, bool, bool) {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    (address.is_unspecified(), address.is_loopback(), address.is_multicast(), link_local)
+}
+
+/// The pieces that can live behind `input`, and those that belong elsewhere.
+fn lives(
+    ground: &Ground<'_>,
+    addresses: &[IpAddr],
+    input: InterfaceName,
+) -> (Vec<usize>, Vec<usize>) {
+    let topology = ground.topology;
+    let (mut home, mut strange) = (Vec::new(), Vec::new());
+    for (piece, address) in addresses.iter().enumerate() {
+        match lives_behind(topology, *address, input) {
+            Some(true) => home.push(piece),
+            Some(false) => strange.push(piece),
+            None => {}
+        }
+    }
+    (home, strange)
+}
+
+/// Whether `address` can live behind `input`: no when it is the gateway's own or belongs to
+/// another interface; `None` when nobody says where it lives.
+pub fn lives_behind(topology: &Topology, address: IpAddr, input: InterfaceName) -> Option<bool> {
+    if topology.is_local(address) {
+        return Some(false);
+    }
+    let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    if link_local {
+        return Some(true);
+    }
+    let route = topology.route(address);
+    match route.kind {
+        // A route with several next hops leads to each of them.
+        RouteKind::Unicast => {
+            Some(topology.rpfilter(address, address, Some(input), RpfilterOptions::default()))
+        }
+        // The broadcast address of the loopback network is nobody's.
+        RouteKind::Broadcast | RouteKind::Anycast => {
+            route.out.filter(|out| *out != InterfaceName::LOOPBACK).map(|out| out == input)
+        }
+        _ => None,
+    }
+}
+
+/// The pieces from which the gateway's own programs send.
+fn own_sources(ground: &Ground<'_>, addresses: &[IpAddr]) -> Vec<usize> {
+    let is_own = |address: &IpAddr| {
+        let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        link_local || address.is_unspecified() || ground.topology.is_local(*address)
+    };
+    let own = addresses.iter().enumerate().filter(|(_, address)| is_own(address));
+    own.map(|(piece, _)| piece).collect()
+}
+
+/// The gateway's own packets, by the interface they leave by.
+fn sent(ground: &Ground<'_>, addresses: &[IpAddr]) -> Vec<(Option<InterfaceName>, Vec<usize>)> {
+    let mut by_output: HashMap<_, Vec<usize>> = HashMap::new();
+    for (piece, dst) in addresses.iter().enumerate() {
+        if let Ok(out) = ground.topology.route_output(*dst) {
+            by_output.entry(out).or_default().push(piece);
+        }
+    }
+    by_output.into_iter().collect()
+}
+
+/// The pieces of the universe for which `holds`, asked once for each piece of the ground.
+pub fn pieces_where(
+    universe: &Universe,
+    topology: &Topology,
+    holds: impl Fn(IpAddr) -> bool,
+) -> Ranges {
+    let ground = Ground::new(universe.family, topology);
+    let addresses = ground.addresses();
+    let found = addresses.iter().enumerate().filter(|(_, address)| holds(**address));
+    let pieces: Vec<usize> = found.map(|(piece, _)| piece).collect();
+    ground.ranges(universe, &pieces)
+}

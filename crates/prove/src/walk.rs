@@ -1,0 +1,302 @@
+//! All packets through a chain at once.
+//!
+//! A chain is walked with every packet, whoever may come to it; its answer ([`Passed`]) then
+//! serves wherever the chain is entered. What rules change on the way (marks, the tracking
+//! template) is a function of the packet and goes along.
+
+use crate::marks::Mark;
+use crate::predicate::View;
+use crate::reach::Reach;
+use crate::rulebook::Step;
+use crate::situation::Situation;
+use crate::space::Set;
+use crate::unknowns::Topic;
+use kinwall_rules::eval::RuleId;
+use kinwall_rules::ruleset::{Policy, Rule};
+use kinwall_rules::targets::Target;
+use kinwall_rules::targets::connmark::{Action, Connmark, Masks, Shift};
+use kinwall_terms::{Hook, Table};
+use std::sync::Arc;
+
+/// What a chain does with all packets.
+#[derive(Clone)]
+pub(crate) struct Passed {
+    /// Those it accepts.
+    pub(crate) accept: Set,
+    /// Those it gives back to the chain that led to it.
+    pub(crate) back: Set,
+    /// The marks after it.
+    pub(crate) marks: Marks,
+    /// The tracking templates it gives out: of those a packet meets the first counts.
+    pub(crate) templates: Vec<(Template, Set)>,
+}
+
+/// Packet mark and connection mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Marks {
+    pub(crate) packet: Mark,
+    pub(crate) connection: Mark,
+}
+
+/// What a CT or NOTRACK rule says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Template {
+    pub(crate) rule: RuleId,
+    pub(crate) notrack: bool,
+    pub(crate) helper: Option<Arc<str>>,
+}
+
+/// What a walk is remembered by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct WalkKey {
+    chain: usize,
+    hook: Hook,
+    situation: Situation,
+    marks: Option<Marks>,
+}
+
+/// A walk under way.
+struct Walk {
+    /// Who is still in the chain.
+    rest: Set,
+    passed: Passed,
+}
+
+impl Reach<'_> {
+    /// Every packet through the chain that `table` has at `hook`; all are accepted where it has
+    /// none. Nothing is given back.
+    pub(crate) fn table(
+        &mut self,
+        table: Table,
+        hook: Hook,
+        situation: Situation,
+        marks: &Marks,
+    ) -> Passed {
+        let Some(entry) = self.given.book.entry(table, hook) else {
+            return Passed {
+                accept: self.space.everything(),
+                back: self.space.nothing(),
+                marks: marks.clone(),
+                templates: Vec::new(),
+            };
+        };
+        let mut passed = self.chain(entry, hook, situation, marks);
+        if self.given.book.chain(entry).policy != Some(Policy::Drop) {
+            passed.accept = self.space.or(&passed.accept, &passed.back);
+        }
+        passed.back = self.space.nothing();
+        passed
+    }
+
+    /// The marks after a chain.
+    pub(crate) fn marks_after(
+        &mut self,
+        chain: usize,
+        hook: Hook,
+        situation: Situation,
+        marks: &Marks,
+    ) -> Marks {
+        match self.given.book.chain(chain).has_marks {
+            true => self.chain(chain, hook, situation, marks).marks,
+            false => marks.clone(),
+        }
+    }
+
+    fn chain(&mut self, chain: usize, hook: Hook, situation: Situation, marks: &Marks) -> Passed {
+        let has_marks = self.given.book.chain(chain).has_marks;
+        let key = WalkKey { chain, hook, situation, marks: has_marks.then(|| marks.clone()) };
+        if let Some(known) = self.walks.get(&key) {
+            let mut known = known.clone();
+            if !has_marks {
+                known.marks = marks.clone();
+            }
+            return known;
+        }
+        let passed = Passed {
+            accept: self.space.nothing(),
+            back: self.space.nothing(),
+            marks: marks.clone(),
+            templates: Vec::new(),
+        };
+        let mut walk = Walk { rest: self.space.everything(), passed };
+        let (first, count) = {
+            let chain = self.given.book.chain(chain);
+            (chain.first, chain.steps.len())
+        };
+        for (id, at) in (first..).map(RuleId).zip(0..count) {
+            let step = self.given.book.chain(chain).steps.get(at).copied().unwrap_or(Step::Pass);
+            if step == Step::Pass {
+                continue;
+            }
+            if self.space.is_empty(&walk.rest) {
+                break;
+            }
+            (self.given.work)("what the rules let through");
+            self.rule(id, step, hook, situation, &mut walk);
+        }
+        let Walk { rest, mut passed } = walk;
+        passed.back = self.space.or(&passed.back, &rest);
+        self.walks.insert(key, passed.clone());
+        passed
+    }
+
+    fn rule(&mut self, id: RuleId, step: Step, hook: Hook, situation: Situation, walk: &mut Walk) {
+        let Some(rule) = self.given.book.rule(id) else { return };
+        let marks = &walk.passed.marks;
+        let view = View { hook, situation, mark: &marks.packet, connmark: &marks.connection };
+        let matched = self.predicate(id, rule, &view);
+        let here = self.space.and(&walk.rest, &matched);
+        if self.space.is_empty(&here) {
+            return;
+        }
+        match step {
+            Step::Pass => {}
+            Step::Jump(to) | Step::Goto(to) => {
+                let inner = self.chain(to, hook, situation, &walk.passed.marks);
+                self.enter(&here, inner, step, walk);
+            }
+            Step::Act => self.act(id, rule, situation, &here, walk),
+        }
+    }
+
+    /// Those in `here` go through another chain.
+    fn enter(&self, here: &Set, inner: Passed, step: Step, walk: &mut Walk) {
+        let (space, passed) = (&self.space, &mut walk.passed);
+        passed.accept = space.or(&passed.accept, &space.and(here, &inner.accept));
+        let back = space.and(here, &inner.back);
+        walk.rest = space.minus(&walk.rest, here);
+        match step {
+            Step::Goto(_) => passed.back = space.or(&passed.back, &back),
+            _ => walk.rest = space.or(&walk.rest, &back),
+        }
+        passed.marks.packet.choose(space, here, &inner.marks.packet);
+        passed.marks.connection.choose(space, here, &inner.marks.connection);
+        for (template, set) in inner.templates {
+            passed.templates.push((template, space.and(here, &set)));
+        }
+    }
+
+    /// What the target does with those in `here`.
+    fn act(&mut self, id: RuleId, rule: &Rule, situation: Situation, here: &Set, walk: &mut Walk) {
+        let Some(target) = &rule.target else { return };
+        let passed = &mut walk.passed;
+        let ends = match target {
+            Target::Accept => {
+                passed.accept = self.space.or(&passed.accept, here);
+                true
+            }
+            Target::Drop | Target::Reject(_) => true,
+            Target::Return => {
+                passed.back = self.space.or(&passed.back, here);
+                true
+            }
+            // What a translation makes of the packet is not followed; the walk ends with it.
+            Target::Snat(_)
+            | Target::Dnat(_)
+            | Target::Masquerade(_)
+            | Target::Redirect(_)
+            | Target::Netmap(_) => {
+                passed.accept = self.space.or(&passed.accept, here);
+                true
+            }
+            Target::Mark(mark) => {
+                passed.marks.packet.change(&self.space, here, mark.value, mark.mask);
+                false
+            }
+            Target::Connmark(connmark) if situation.has_connection() => {
+                self.connmark(connmark, here, &mut passed.marks);
+                false
+            }
+            Target::Ct(ct) => {
+                let helper = ct.helper.clone();
+                let template = Template { rule: id, notrack: ct.notrack, helper };
+                passed.templates.push((template, here.clone()));
+                false
+            }
+            Target::Notrack(_) => {
+                let template = Template { rule: id, notrack: true, helper: None };
+                passed.templates.push((template, here.clone()));
+                false
+            }
+            target => {
+                let spec = target.kind().map(|kind| kind.spec());
+                let queue = matches!(target, Target::Nfqueue(_));
+                match spec {
+                    Some(spec) if queue || !spec.evaluated => {
+                        self.perhaps(id, rule, spec.name, here, passed)
+                    }
+                    _ => false,
+                }
+            }
+        };
+        if ends {
+            walk.rest = self.space.minus(&walk.rest, here);
+        }
+    }
+
+    /// A target of which it is not known whether the packet passes; whether the walk ends there.
+    fn perhaps(
+        &mut self,
+        id: RuleId,
+        rule: &Rule,
+        name: &str,
+        here: &Set,
+        passed: &mut Passed,
+    ) -> bool {
+        if self.given.book.assumed(id) == Some(false) {
+            return false;
+        }
+        let topic = Topic::Rule(id, rule.matches.len(), 0);
+        let yes = self.ask(topic, Some(id), || format!("-j {name}"));
+        let those = self.space.and(here, &yes);
+        passed.accept = self.space.or(&passed.accept, &those);
+        true
+    }
+
+    pub(crate) fn connmark(&self, target: &Connmark, here: &Set, marks: &mut Marks) {
+        let space = &self.space;
+        match target.action {
+            Action::Set { value, mask } => {
+                let mut new = marks.connection.clone();
+                new.change(space, here, value, mask);
+                let shifted = self.shifted(&new, target.shift, u32::MAX);
+                marks.connection.choose(space, here, &shifted);
+            }
+            Action::Save(Masks { packet, connection }) => {
+                let saved = self.shifted(&marks.packet, target.shift, packet);
+                self.merge(here, &saved, connection, &mut marks.connection);
+            }
+            Action::Restore(Masks { packet, connection }) => {
+                let restored = self.shifted(&marks.connection, target.shift, connection);
+                self.merge(here, &restored, packet, &mut marks.packet);
+            }
+        }
+    }
+
+    /// The bits of `mask`, moved.
+    fn shifted(&self, mark: &Mark, shift: Shift, mask: u32) -> Mark {
+        let mut moved = Mark::default();
+        for bit in (0..32u8).filter(|bit| mask >> bit & 1 == 1) {
+            let to = match shift {
+                Shift::Left(by) => bit.checked_add(by).filter(|to| *to < 32),
+                Shift::Right(by) => bit.checked_sub(by),
+            };
+            if let Some(to) = to {
+                moved.set_bit(&self.space, to, mark.bit(&self.space, bit));
+            }
+        }
+        moved
+    }
+
+    /// For those in `here` the bits of `mask` are cleared, then `bits` are exclusive-ored in.
+    fn merge(&self, here: &Set, bits: &Mark, mask: u32, mark: &mut Mark) {
+        let space = &self.space;
+        for bit in 0..32u8 {
+            let old = mark.bit(space, bit);
+            let kept = if mask >> bit & 1 == 1 { space.nothing() } else { old.clone() };
+            let own = bits.bit(space, bit);
+            let new = space.choose(&own, &space.not(&kept), &kept);
+            mark.set_bit(space, bit, space.choose(here, &new, &old));
+        }
+    }
+}
