@@ -8,7 +8,7 @@
 
 use crate::source::Frame;
 use kinwall_terms::{InterfaceName, Time};
-use kinwall_topology::Topology;
+use kinwall_topology::{Origin, Topology};
 use kinwall_wire::LinkFacts;
 use kinwall_wire::link::{LinkType, PacketType};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -55,7 +55,8 @@ impl Arrivals {
         let is_mac = |address: Option<[u8; 6]>| mac.is_some() && address == mac;
         let left = link.packet_type == PacketType::Outgoing || is_mac(link.src_mac);
         let arrived = !left && (cooked || is_mac(link.dst_mac));
-        if topology.is_local(src) && !src.is_loopback() {
+        let origin = topology.origin(src);
+        if origin == Origin::Own && !src.is_loopback() {
             // What the gateway sends to itself leaves and arrives by its loopback interface.
             return match arrived {
                 true if topology.is_local(dst) => Arrival::Copy,
@@ -68,7 +69,10 @@ impl Arrivals {
         }
         // The interface by which a packet leaves says nothing about where it came in.
         let named = named.filter(|_| !left);
-        Arrival::By(named.or_else(|| topology.interface_behind(src)))
+        Arrival::By(named.or(match origin {
+            Origin::Own => None,
+            Origin::Behind(interface) => interface,
+        }))
     }
 
     /// The names of interfaces in the captures that the topology does not have, by number of

@@ -2,8 +2,9 @@
 //!
 //! The local table (own addresses, broadcast and anycast addresses, routes of those kinds) is
 //! asked first and decides alone when it has an answer; then the main table. Both are
-//! flattened at construction into one sorted list of ranges a family, so that a lookup is one
-//! binary search and touches neither prefixes nor heap structure.
+//! flattened at construction into one sorted list of ranges a family. The first octet of an
+//! address tells between which of them it lies; where that leaves more than one, a binary search
+//! finds it. A lookup touches neither prefixes nor heap structure.
 
 use ipnet::IpNet;
 use kinwall_terms::InterfaceName;
@@ -127,6 +128,8 @@ pub(crate) struct Fib {
 struct Ranges<A> {
     starts: Vec<A>,
     hops: Vec<Option<u32>>,
+    /// By first octet: the range in which its lowest address lies, and the one of its highest.
+    octets: Vec<(u32, u32)>,
 }
 
 /// A found route with all its next hops.
@@ -136,6 +139,7 @@ pub(crate) struct Found<'a> {
 }
 
 impl Found<'_> {
+    #[inline]
     pub(crate) fn kind(self) -> RouteKind {
         self.hop.kind
     }
@@ -169,16 +173,20 @@ impl Fib {
         let (starts6, hops6) = v6.into_iter().unzip();
         Fib {
             hops,
-            v4: Ranges { starts: starts4, hops: hops4 },
-            v6: Ranges { starts: starts6, hops: hops6 },
+            v4: Ranges::new(starts4, hops4, |octet| (octet << 24, octet << 24 | 0x00ff_ffff)),
+            v6: Ranges::new(starts6, hops6, |octet| {
+                let first = u128::from(octet) << 120;
+                (first, first | u128::MAX >> 8)
+            }),
         }
     }
 
     /// The route to `address`; `None` when there is none, or a `throw` route ends the search.
+    #[inline]
     pub(crate) fn lookup(&self, address: IpAddr) -> Option<Found<'_>> {
         let index = match address {
-            IpAddr::V4(address) => self.v4.find(address.to_bits()),
-            IpAddr::V6(address) => self.v6.find(address.to_bits()),
+            IpAddr::V4(address) => self.v4.find(address.to_bits(), address.octets()[0]),
+            IpAddr::V6(address) => self.v6.find(address.to_bits(), address.octets()[0]),
         };
         let hop = self.hops.get(index? as usize)?;
         (hop.kind != RouteKind::Throw).then_some(Found { hop })
@@ -186,9 +194,28 @@ impl Fib {
 }
 
 impl<A: Copy + Ord> Ranges<A> {
-    fn find(&self, address: A) -> Option<u32> {
-        let after = self.starts.partition_point(|&start| start <= address);
-        *self.hops.get(after.checked_sub(1)?)?
+    /// `ends` gives the lowest and the highest address that begin with an octet.
+    fn new(starts: Vec<A>, hops: Vec<Option<u32>>, ends: impl Fn(u32) -> (A, A)) -> Ranges<A> {
+        let range_of = |address| {
+            let after = starts.partition_point(|&start| start <= address);
+            after.saturating_sub(1) as u32
+        };
+        let octets = (0..=0xff).map(ends).map(|(low, high)| (range_of(low), range_of(high)));
+        let octets = octets.collect();
+        Ranges { starts, hops, octets }
+    }
+
+    #[inline]
+    fn find(&self, address: A, octet: u8) -> Option<u32> {
+        let &(mut low, mut high) = self.octets.get(usize::from(octet))?;
+        while low < high {
+            let middle = high - (high - low) / 2;
+            match self.starts.get(middle as usize) {
+                Some(&start) if start <= address => low = middle,
+                _ => high = middle - 1,
+            }
+        }
+        *self.hops.get(low as usize)?
     }
 }
 

@@ -39,4 +39,4 @@ pub use read::Places;
 pub use reverse_path::RpfilterOptions;
 pub use routing::Destination;
 pub use sysctl::{SettingError, Value};
-pub use topology::{Parts, Topology};
+pub use topology::{Origin, Parts, Topology};

@@ -4,6 +4,7 @@
 
 use crate::Topology;
 use crate::fib::{Found, RouteKind};
+use crate::sysctl::Conf;
 use kinwall_terms::{InterfaceName, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -87,10 +88,19 @@ impl Topology {
     /// sources, as input routing applies them after PREROUTING: the reason when the packet is
     /// dropped. The value in force is the maximum of `all` and the interface.
     pub fn rp_filter(&self, src: IpAddr, input: InterfaceName) -> Result<(), Reason> {
-        let IpAddr::V4(src) = src else {
-            return Ok(());
-        };
-        let conf = self.conf(input);
+        match src {
+            IpAddr::V4(src) => self.rp_filter_v4(src, input, self.conf(input)),
+            IpAddr::V6(_) => Ok(()),
+        }
+    }
+
+    /// As [`Topology::rp_filter`]; `conf` is that of `input`.
+    pub(crate) fn rp_filter_v4(
+        &self,
+        src: Ipv4Addr,
+        input: InterfaceName,
+        conf: &Conf,
+    ) -> Result<(), Reason> {
         let found = self.lookup(src.into());
         if conf.rp_filter == 0 {
             // Without the filter nothing but own addresses is looked for.

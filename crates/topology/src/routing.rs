@@ -3,6 +3,7 @@
 
 use crate::Topology;
 use crate::fib::RouteKind;
+use crate::sysctl::Conf;
 use kinwall_terms::{Family, InterfaceName, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -75,15 +76,15 @@ impl Topology {
         if src.is_multicast() || src.is_broadcast() {
             return Err(Reason::Martian);
         }
-        let localnet = input.is_none_or(|input| {
-            input == InterfaceName::LOOPBACK || self.conf(input).route_localnet
-        });
+        let known = input.map(|input| (input, self.conf(input)));
+        let localnet = known
+            .is_none_or(|(input, conf)| conf.route_localnet || input == InterfaceName::LOOPBACK);
         if dst.is_multicast() {
-            return self.group_input_v4(src, dst, input, localnet);
+            return self.group_input_v4(src, dst, known, localnet);
         }
         if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) {
             if !src.is_unspecified() {
-                self.source(src, input)?;
+                self.source(src, known)?;
             }
             return Ok(Destination::Local);
         }
@@ -92,19 +93,18 @@ impl Topology {
             return Err(Reason::Martian);
         }
         let found = self.lookup(dst.into()).ok_or(Reason::NoRoute)?;
-        let forwarding = self.forwards(Family::Ipv4, input);
+        let forwarding = known.is_none_or(|(_, conf)| conf.forwarding[Family::Ipv4.index()]);
         match found.kind() {
             RouteKind::Local | RouteKind::Broadcast => {
-                self.source(src, input)?;
-                let on = input.filter(|input| self.conf(*input).bc_forwarding);
+                self.source(src, known)?;
                 let directed = found.kind() == RouteKind::Broadcast && !is_on(found, input);
-                if directed && on.is_some() {
+                if directed && known.is_some_and(|(_, conf)| conf.bc_forwarding) {
                     return Ok(Destination::Forward(found.route().out));
                 }
                 Ok(Destination::Local)
             }
             RouteKind::Unicast if forwarding => {
-                self.source(src, input)?;
+                self.source(src, known)?;
                 Ok(Destination::Forward(found.route().out))
             }
             RouteKind::Anycast if forwarding => Err(Reason::Martian),
@@ -117,7 +117,7 @@ impl Topology {
         &self,
         src: Ipv4Addr,
         dst: Ipv4Addr,
-        input: Option<InterfaceName>,
+        input: Option<(InterfaceName, &Conf)>,
         localnet: bool,
     ) -> Result<Destination, Reason> {
         if dst != Ipv4Addr::new(224, 0, 0, 1) && !self.is_empty() {
@@ -154,7 +154,7 @@ impl Topology {
             None if dst.is_unicast_link_local() => input,
             None => return Err(Reason::NoRoute),
         };
-        if !self.forwards(Family::Ipv6, input) {
+        if input.is_some_and(|input| !self.conf(input).forwarding[Family::Ipv6.index()]) {
             return Err(Reason::NoRoute);
         }
         // Sources that mean nothing beyond their link do not leave it.
@@ -191,12 +191,8 @@ impl Topology {
         }
     }
 
-    fn source(&self, src: Ipv4Addr, input: Option<InterfaceName>) -> Result<(), Reason> {
-        input.map_or(Ok(()), |input| self.rp_filter(src.into(), input))
-    }
-
-    fn forwards(&self, family: Family, input: Option<InterfaceName>) -> bool {
-        input.is_none_or(|input| self.conf(input).forwarding[family.index()])
+    fn source(&self, src: Ipv4Addr, input: Option<(InterfaceName, &Conf)>) -> Result<(), Reason> {
+        input.map_or(Ok(()), |(input, conf)| self.rp_filter_v4(src, input, conf))
     }
 }
 

@@ -35,6 +35,15 @@ pub struct Topology {
     other_conf: Conf,
 }
 
+/// Where an address lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the gateway's own.
+    Own,
+    /// Elsewhere, behind this interface where that is known.
+    Behind(Option<InterfaceName>),
+}
+
 impl PartialEq for Topology {
     fn eq(&self, other: &Topology) -> bool {
         self.parts == other.parts
@@ -152,13 +161,33 @@ impl Topology {
     /// own addresses, for no address (`0.0.0.0`, `::`), for what no route leads to, for IPv6
     /// link-local addresses (unless there is one interface only) and in an empty topology.
     pub fn interface_behind(&self, source: IpAddr) -> Option<InterfaceName> {
-        let route = self.route(source);
-        match (route.kind, self.parts.interfaces.as_slice()) {
-            _ if source.is_unspecified() => None,
-            (RouteKind::Unicast, [only]) if is_link_local(source.into()) => Some(only.name),
-            (RouteKind::Unicast, _) => route.out,
-            _ => None,
+        match self.origin(source) {
+            Origin::Own => None,
+            Origin::Behind(interface) => interface,
         }
+    }
+
+    /// Where `source` lives: both answers of [`Topology::is_local`] and
+    /// [`Topology::interface_behind`] by one look into the tables.
+    pub fn origin(&self, source: IpAddr) -> Origin {
+        let found = self.lookup(source);
+        if found.is_some_and(|found| found.kind() == RouteKind::Local) {
+            return Origin::Own;
+        }
+        let is_everybody = matches!(source, IpAddr::V4(source) if source.is_broadcast());
+        if source.is_unspecified() || source.is_multicast() || is_everybody {
+            return Origin::Behind(None);
+        }
+        let leads_there = found.filter(|found| found.kind() == RouteKind::Unicast);
+        let out = leads_there.and_then(|found| found.route().out);
+        Origin::Behind(match (source, self.parts.interfaces.as_slice()) {
+            // Every interface has IPv6 link-local neighbours, whatever the routes say.
+            (IpAddr::V6(v6), interfaces) if v6.is_unicast_link_local() => match interfaces {
+                [only] => Some(only.name),
+                _ => None,
+            },
+            _ => out,
+        })
     }
 
     /// Whether `address` is the gateway's own.
@@ -188,13 +217,14 @@ impl Topology {
         nets.find(|net| net.broadcast() == broadcast)
     }
 
+    #[inline]
     pub(crate) fn lookup(&self, address: IpAddr) -> Option<Found<'_>> {
         self.fib.lookup(address)
     }
 
-    pub(crate) fn conf(&self, interface: InterfaceName) -> Conf {
+    pub(crate) fn conf(&self, interface: InterfaceName) -> &Conf {
         let at = self.parts.interfaces.iter().position(|known| known.name == interface);
-        at.and_then(|at| self.confs.get(at)).copied().unwrap_or(self.other_conf)
+        at.and_then(|at| self.confs.get(at)).unwrap_or(&self.other_conf)
     }
 
     fn build(parts: Parts) -> Topology {

@@ -7,47 +7,53 @@ use std::net::IpAddr;
 ///
 /// Bytes may be added piece by piece; each piece but the last must have an even length, because
 /// the sum is of 16-bit words.
+///
+/// Words are summed as they lie in memory: a one's complement sum of swapped words is the swapped
+/// sum (RFC 1071, section 2B), so that one swap at the end is enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
 impl Sum {
     /// The sum of nothing.
+    #[inline]
     pub fn new() -> Sum {
         Sum(0)
     }
 
     /// Adds `bytes`; an odd last byte counts as the high half of a word.
-    pub fn add_bytes(mut self, bytes: &[u8]) -> Sum {
-        let mut sum = self.0;
-        let mut words = bytes.chunks_exact(4);
-        for word in &mut words {
-            // Four bytes at a time: 2^16 is 1 modulo 2^16 - 1, so the halves fold together later.
-            let mut four = [0; 4];
-            four.copy_from_slice(word);
-            sum += u64::from(u32::from_be_bytes(four));
-        }
-        let mut last = [0; 4];
-        for (place, byte) in last.iter_mut().zip(words.remainder()) {
-            *place = *byte;
-        }
-        sum += u64::from(u32::from_be_bytes(last));
-        // Folded here, so that no number of additions can carry out of 64 bits.
-        self.0 = (sum & 0xffff_ffff) + (sum >> 32);
-        self
+    #[inline]
+    pub fn add_bytes(self, bytes: &[u8]) -> Sum {
+        // Four bytes at a time: 2^16 is 1 modulo 2^16 - 1, so the halves fold together later.
+        let (words, rest) = bytes.as_chunks::<4>();
+        let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+        let rest = match *rest {
+            [] => 0,
+            [a] => u32::from_ne_bytes([a, 0, 0, 0]),
+            [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
+            [a, b, c, ..] => u32::from_ne_bytes([a, b, c, 0]),
+        };
+        self.add(sum + u64::from(rest))
     }
 
     /// Adds one word.
-    pub fn add_u16(mut self, word: u16) -> Sum {
-        self.0 += u64::from(word);
-        self
+    #[inline]
+    pub fn add_u16(self, word: u16) -> Sum {
+        self.add(u64::from(word.to_be()))
+    }
+
+    /// Adds four bytes.
+    #[inline]
+    fn add_u32(self, word: u32) -> Sum {
+        self.add(u64::from(word.to_be()))
     }
 
     /// Adds the pseudo-header of RFC 793 or RFC 8200 section 8.1: both addresses, the length of
     /// transport header and payload in bytes, and the protocol.
+    #[inline]
     pub fn add_pseudo_header(self, src: IpAddr, dst: IpAddr, proto: L4Proto, length: u32) -> Sum {
         let ends = match (src, dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.add_bytes(&src.octets()).add_bytes(&dst.octets())
+                self.add_u32(src.to_bits()).add_u32(dst.to_bits())
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 self.add_bytes(&src.octets()).add_bytes(&dst.octets())
@@ -55,24 +61,35 @@ impl Sum {
             // Both addresses of a packet are of one family.
             _ => self,
         };
-        ends.add_bytes(&length.to_be_bytes()).add_u16(u16::from(proto.0))
+        ends.add_u32(length).add_u16(u16::from(proto.0))
+    }
+
+    /// Adds less than 2^63: two halves of 32 bits remain, so that no number of additions can
+    /// carry out of 64 bits.
+    #[inline]
+    fn add(self, sum: u64) -> Sum {
+        let sum = self.0 + sum;
+        Sum((sum & 0xffff_ffff) + (sum >> 32))
     }
 
     /// The sum, folded to 16 bits. Over bytes that hold their own right checksum it is 0xffff.
+    #[inline]
     pub fn fold(self) -> u16 {
         let mut sum = self.0;
-        while sum > 0xffff {
+        for _ in 0..3 {
             sum = (sum & 0xffff) + (sum >> 16);
         }
-        sum as u16
+        u16::from_be(sum as u16)
     }
 
     /// The checksum: the complement of the folded sum.
+    #[inline]
     pub fn checksum(self) -> u16 {
         !self.fold()
     }
 
     /// Whether the bytes summed hold their own right checksum.
+    #[inline]
     pub fn is_right(self) -> bool {
         self.fold() == 0xffff
     }
