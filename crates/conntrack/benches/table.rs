@@ -5,12 +5,13 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use kinwall_conntrack::proto::Packet;
 use kinwall_conntrack::{
     Announcement, ConnId, Conntrack, Expectation, HelperId, Settings, Template, Tracked,
 };
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{Direction, L4Proto, Time, Zone};
-use kinwall_wire::emit::{Packet, Tcp, Udp};
+use kinwall_wire::emit::{self, Tcp, Udp};
 use kinwall_wire::{Headers, TcpFlags};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -72,11 +73,11 @@ fn segment(v6: bool, number: u32, direction: Direction, flags: TcpFlags) -> Vec<
     match direction {
         Direction::Original => {
             let tcp = Tcp::new(port, 80).flags(flags).seq(seq).ack(ack);
-            Packet::new(src, dst, tcp).build()
+            emit::Packet::new(src, dst, tcp).build()
         }
         Direction::Reply => {
             let tcp = Tcp::new(80, port).flags(flags).seq(seq).ack(ack);
-            Packet::new(dst, src, tcp).build()
+            emit::Packet::new(dst, src, tcp).build()
         }
     }
 }
@@ -151,16 +152,16 @@ fn established_in_batches(bencher: Bencher<'_, '_>, v6: bool) {
             let ready =
                 batch.iter().map(|(headers, bytes)| table.prepare(headers, bytes, Zone::default()));
             prepared.extend(ready);
+            let index = prepared.iter().map(|one| table.touch_index(one));
+            black_box(index.fold(0, u64::wrapping_add));
             for one in &mut prepared {
                 table.locate(one);
             }
-            for one in &prepared {
-                black_box(table.touch(one));
-            }
+            let records = prepared.iter().map(|one| table.touch_record(one));
+            black_box(records.fold(0, u64::wrapping_add));
             for ((headers, bytes), one) in batch.iter().zip(&prepared) {
-                let template = Template::default();
-                let tracked = table.track_prepared(START, headers, bytes, false, template, one);
-                black_box(tracked);
+                let packet = Packet { headers, bytes, prerouting: false, now: START };
+                black_box(table.track_prepared(&packet, Template::default(), one));
             }
         }
     });
@@ -172,7 +173,7 @@ fn new_connections(bencher: Bencher<'_, '_>) {
     let dst: IpAddr = [192, 0, 2, 2].into();
     let packet = |number: u32| {
         let src = Ipv4Addr::from_bits(0x0a00_0000 + number);
-        let bytes = Packet::new(src, dst, Udp::new(4000, 53)).build();
+        let bytes = emit::Packet::new(src, dst, Udp::new(4000, 53)).build();
         (Headers::parse(&bytes).expect("a packet"), bytes)
     };
     let packets: Vec<_> = (0..PACKETS as u32).map(packet).collect();
@@ -202,14 +203,14 @@ fn expectations(bencher: Bencher<'_, '_>) {
     let mut table = table(CONNECTIONS);
     let masters: Vec<ConnId> = (0..COUNT)
         .map(|number| {
-            let bytes = Packet::new(client, server(number), Udp::new(1000, 21)).build();
+            let bytes = emit::Packet::new(client, server(number), Udp::new(1000, 21)).build();
             let id = pass(&mut table, START, &bytes).expect("a connection");
             table.set_helper(id, HelperId(0), 0);
             id
         })
         .collect();
     let child = |number: u32| {
-        let bytes = Packet::new(server(number), client, Udp::new(20, 2000)).build();
+        let bytes = emit::Packet::new(server(number), client, Udp::new(20, 2000)).build();
         (Headers::parse(&bytes).expect("a packet"), bytes)
     };
     let children: Vec<_> = (0..COUNT).map(child).collect();

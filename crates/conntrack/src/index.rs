@@ -1,15 +1,14 @@
 //! The index: from the hash of a tuple to the slot of its connection.
 //!
 //! ```text
-//! one bucket, 64 bytes, one cache line:  8 tags of 32 bits | 8 slots of 32 bits
-//! one tag                                [ passed 8 | tag 24 ]
+//! one bucket, 64 bytes, one cache line:  10 tags of 16 bits | 10 slots of 32 bits | passed 32
 //! one slot                               slot and direction, plus one; 0 is empty
 //! ```
 //!
 //! Open addressing: an entry lives in the bucket its hash names, or in the next one with room.
-//! The tag is 24 other bits of the hash, so that a record is read only when it is almost surely
-//! the right one. `passed`, above the first tag, counts the entries that wanted to be in this
-//! bucket or before it and went further: where it is zero a search ends.
+//! The tag is 16 other bits of the hash, so that a record is read only when it is almost surely
+//! the right one. `passed` counts the entries that wanted to be in this bucket or before it and
+//! went further: where it is zero a search ends.
 //!
 //! Growth: at 80 % the index doubles. The new one comes zeroed from the system and is touched
 //! only where it is used; each insertion carries one bucket over, and until that is done a
@@ -17,13 +16,19 @@
 
 use kinwall_terms::Direction;
 
-const ENTRIES: usize = 8;
+const ENTRIES: usize = 10;
 /// 32-bit words to a bucket.
-const WORDS: usize = 2 * ENTRIES;
+const WORDS: usize = 16;
+/// Where in a bucket the slots begin, behind the tags.
+const SLOTS: usize = ENTRIES / 2;
+/// Where in a bucket the entries that passed it are counted.
+const PASSED: usize = SLOTS + ENTRIES;
 const BUCKETS_MIN: usize = 2;
-const TAG_MASK: u32 = 0x00ff_ffff;
-const PASSED_SHIFT: u32 = 24;
-const PASSED_MAX: u32 = 255;
+
+type Bucket = [u32; WORDS];
+
+/// What a place in `words` that does not exist would hold.
+const EMPTY: Bucket = [0; WORDS];
 
 /// The index of one store.
 #[derive(Debug)]
@@ -53,12 +58,18 @@ impl Index {
         }
     }
 
+    /// Reads the bucket that a search for `hash` begins in.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
+        u64::from(self.current.bucket(self.current.home(hash))[PASSED])
+    }
+
     /// The first slot with the right tag in the bucket that a search for `hash` begins in.
     #[inline]
     pub(crate) fn locate(&self, hash: u64) -> Option<u32> {
         let bucket = self.current.bucket(self.current.home(hash));
         let place = places(bucket, tag(hash)).next()?;
-        Some(unpack(bucket[ENTRIES + place]).0)
+        Some(unpack(bucket[SLOTS + place]).0)
     }
 
     /// Adds an entry. `hash_of` tells the hash of entries that have to move.
@@ -108,10 +119,9 @@ impl Index {
             return;
         };
         let bucket = old.bucket_mut(*next);
+        // What passed this bucket stays counted: the search must go on to what is behind.
         for place in 0..ENTRIES {
-            let packed = std::mem::take(&mut bucket[ENTRIES + place]);
-            // What passed this bucket stays counted: the search must go on to what is behind.
-            bucket[place] &= !TAG_MASK;
+            let packed = clear(bucket, place);
             if packed != 0 {
                 let (slot, direction) = unpack(packed);
                 self.current.insert(hash_of(slot, direction), slot, direction);
@@ -151,15 +161,16 @@ impl Buckets {
     }
 
     #[inline]
-    fn bucket(&self, at: usize) -> &[u32] {
+    fn bucket(&self, at: usize) -> &Bucket {
         let first = self.start + (at & self.mask) * WORDS;
-        &self.words[first..first + WORDS]
+        self.words.get(first..).and_then(<[u32]>::first_chunk).unwrap_or(&EMPTY)
     }
 
     #[inline]
-    fn bucket_mut(&mut self, at: usize) -> &mut [u32] {
+    fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
         let first = self.start + (at & self.mask) * WORDS;
-        &mut self.words[first..first + WORDS]
+        let found = self.words.get_mut(first..).and_then(<[u32]>::first_chunk_mut);
+        found.expect("every bucket under the mask is there")
     }
 
     #[inline]
@@ -172,12 +183,12 @@ impl Buckets {
         for step in 0..=self.mask {
             let bucket = self.bucket(home + step);
             for place in places(bucket, tag) {
-                let (slot, direction) = unpack(bucket[ENTRIES + place]);
+                let (slot, direction) = unpack(bucket[SLOTS + place]);
                 if is_it(slot, direction) {
                     return Some((slot, direction));
                 }
             }
-            if bucket[0] >> PASSED_SHIFT == 0 {
+            if bucket[PASSED] == 0 {
                 return None;
             }
         }
@@ -189,15 +200,12 @@ impl Buckets {
         let home = self.home(hash);
         for step in 0..=self.mask {
             let bucket = self.bucket_mut(home + step);
-            if let Some(place) = (0..ENTRIES).find(|place| bucket[ENTRIES + place] == 0) {
-                bucket[place] |= tag(hash);
-                bucket[ENTRIES + place] = pack(slot, direction);
+            if let Some(place) = (0..ENTRIES).find(|place| bucket[SLOTS + place] == 0) {
+                bucket[place / 2] |= u32::from(tag(hash)) << (16 * (place % 2));
+                bucket[SLOTS + place] = pack(slot, direction);
                 return;
             }
-            // A count that reached its maximum stays there: it can no longer be trusted.
-            if bucket[0] >> PASSED_SHIFT != PASSED_MAX {
-                bucket[0] += 1 << PASSED_SHIFT;
-            }
+            bucket[PASSED] += 1;
         }
     }
 
@@ -206,59 +214,69 @@ impl Buckets {
         let wanted = pack(slot, direction);
         for step in 0..=self.mask {
             let bucket = self.bucket_mut(home + step);
-            if let Some(place) = (0..ENTRIES).find(|place| bucket[ENTRIES + place] == wanted) {
-                bucket[place] &= !TAG_MASK;
-                bucket[ENTRIES + place] = 0;
-                self.forget_passing(home, step);
+            if let Some(place) = (0..ENTRIES).find(|place| bucket[SLOTS + place] == wanted) {
+                clear(bucket, place);
+                // It had gone so many buckets beyond its own, and is no more.
+                for step in 0..step {
+                    self.bucket_mut(home + step)[PASSED] -= 1;
+                }
                 return true;
             }
-            if bucket[0] >> PASSED_SHIFT == 0 {
+            if bucket[PASSED] == 0 {
                 return false;
             }
         }
         false
     }
 
-    /// An entry that had gone `steps` buckets beyond its own is no more.
-    fn forget_passing(&mut self, home: usize, steps: usize) {
-        for step in 0..steps {
-            let bucket = self.bucket_mut(home + step);
-            if (1..PASSED_MAX).contains(&(bucket[0] >> PASSED_SHIFT)) {
-                bucket[0] -= 1 << PASSED_SHIFT;
-            }
-        }
-    }
-
     fn around(&self, hash: u64, count: usize) -> impl Iterator<Item = (u32, Direction)> + '_ {
         let home = self.home(hash);
-        let slots =
-            (0..count.min(self.len())).flat_map(move |step| &self.bucket(home + step)[ENTRIES..]);
+        let slots = (0..count.min(self.len()))
+            .flat_map(move |step| &self.bucket(home + step)[SLOTS..PASSED]);
         slots.filter(|packed| **packed != 0).map(|packed| unpack(*packed))
     }
 }
 
-/// The places in a bucket that have this tag: one comparison of eight, no branches.
+/// Empties a place; what it held.
+fn clear(bucket: &mut Bucket, place: usize) -> u32 {
+    bucket[place / 2] &= !(0xffff << (16 * (place % 2)));
+    std::mem::take(&mut bucket[SLOTS + place])
+}
+
+/// The places in a bucket that have this tag: four tags at a time, as the lanes of one word.
 #[inline]
-fn places(bucket: &[u32], tag: u32) -> impl Iterator<Item = usize> + use<> {
-    let tags: &[u32; ENTRIES] = bucket.first_chunk().unwrap_or(&[0; ENTRIES]);
-    let mut found = 0u32;
-    for (place, other) in tags.iter().enumerate() {
-        found |= u32::from(other & TAG_MASK == tag) << place;
-    }
+fn places(bucket: &Bucket, tag: u16) -> impl Iterator<Item = usize> + use<> {
+    const ONES: u64 = 0x0001_0001_0001_0001;
+    const LOW_BITS: u64 = 0x7fff * ONES;
+    let pattern = u64::from(tag) * ONES;
+    let lanes_with_tag = |lanes: u64| {
+        // The top bit of a lane stays zero only where the whole lane is.
+        let different = lanes ^ pattern;
+        !(((different & LOW_BITS) + LOW_BITS) | different | LOW_BITS) >> 15
+    };
+    let &[a, b, c, d, e, ..] = bucket;
+    let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+    let words = [pair(a, b), pair(c, d), u64::from(e)].map(lanes_with_tag);
+    // One bit a place: the number of its word, and that of its lane 16 bits apart.
+    let mut found = words[0] | words[1] << 1 | words[2] << 2;
     std::iter::from_fn(move || {
-        let place = found.trailing_zeros() as usize;
-        found &= found.wrapping_sub(1);
-        (place < ENTRIES).then_some(place)
+        if found == 0 {
+            return None;
+        }
+        let bit = found.trailing_zeros() as usize;
+        found &= found - 1;
+        Some(4 * (bit % 16) + bit / 16)
     })
 }
 
 /// Never zero, so that no empty entry has it.
 #[inline]
-fn tag(hash: u64) -> u32 {
-    (hash >> 40) as u32 | 1
+fn tag(hash: u64) -> u16 {
+    (hash >> 48) as u16 | 1
 }
 
 /// Never zero.
+#[inline]
 fn pack(slot: u32, direction: Direction) -> u32 {
     (slot << 1 | direction as u32) + 1
 }
@@ -319,12 +337,12 @@ mod tests {
     #[test]
     fn everything_around_is_seen_while_it_grows() {
         let mut index = Index::new();
-        for slot in 0..420 {
+        for slot in 0..520 {
             index.insert(hash_of(slot, Direction::Original), slot, Direction::Original, hash_of);
         }
         assert!(index.old.is_some());
         let mut slots: Vec<u32> = index.around(0, usize::MAX).map(|(slot, _)| slot).collect();
         slots.sort_unstable();
-        assert_eq!(slots, (0..420).collect::<Vec<u32>>());
+        assert_eq!(slots, (0..520).collect::<Vec<u32>>());
     }
 }

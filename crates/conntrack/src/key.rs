@@ -1,12 +1,14 @@
 //! Keys: tuples as the table compares them, compact, one shape a family.
 //!
 //! ```text
-//! IPv4, 16 bytes   [ src 32 | dst 32 ] [ sport 16 | dport 16 | proto 8 | 0 8 | zone 16 ]
-//! IPv6, 40 bytes   [ src 128 ] [ dst 128 ] [ sport 16 | dport 16 | proto 8 | 0 8 | zone 16 ]
+//! IPv4, 16 bytes   [ src 32 | dst 32 ] [ length 8 | sport 16 | dport 16 | proto 8 | zone 16 ]
+//! IPv6, 40 bytes   [ src 128 ] [ dst 128 ] [ length 8 | sport 16 | dport 16 | proto 8 | zone 16 ]
 //! ```
 //!
 //! The zone is the one in force for the tuple's direction. The hash is SipHash-1-3 under a seed:
-//! who does not know the seed cannot aim connections at one bucket.
+//! who does not know the seed cannot aim connections at one bucket. The length, in bytes and
+//! without itself, is what SipHash has at the end of a message, so that a key is a message as it
+//! stands. No key is all zeroes.
 
 use crate::keymap::Keymap;
 use kinwall_terms::{Family, KernelVersion, L4Proto, Reason, Tuple};
@@ -15,7 +17,7 @@ use kinwall_wire::reader::array_at;
 use kinwall_wire::{Gre, Headers, L4};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// SipHash-1-3 (Aumasson and Bernstein, 2012) of whole 64-bit words, keyed once.
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) of 64-bit words, keyed once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hasher {
     state: [u64; 4],
@@ -33,11 +35,11 @@ impl Hasher {
         Hasher { state }
     }
 
+    /// The hash of a message of `8 * N - 1` bytes: the last word has that number in its top byte.
     #[inline]
     pub(crate) fn hash<const N: usize>(&self, words: [u64; N]) -> u64 {
         let mut state = self.state;
-        // The last word tells the length in bytes, in its top byte.
-        for word in words.into_iter().chain([(N as u64 * 8) << 56]) {
+        for word in words {
             state[3] ^= word;
             state = sip_round(state);
             state[0] ^= word;
@@ -70,18 +72,23 @@ pub(crate) trait Key: Copy + Default + PartialEq {
     fn zone(&self) -> u16;
 }
 
-/// The part both families share: ports, protocol, zone.
+/// Bytes of a key without its length: two addresses, and what both families share.
+const LENGTH4: u64 = 2 * 4 + 7;
+const LENGTH6: u64 = 2 * 16 + 7;
+
+/// The part both families share: length, ports, protocol, zone.
 #[inline]
-fn low(tuple: &Tuple, zone: u16) -> u64 {
-    u64::from(tuple.sport) << 48
-        | u64::from(tuple.dport) << 32
-        | u64::from(tuple.proto.0) << 24
+fn low(length: u64, tuple: &Tuple, zone: u16) -> u64 {
+    length << 56
+        | u64::from(tuple.sport) << 40
+        | u64::from(tuple.dport) << 24
+        | u64::from(tuple.proto.0) << 16
         | u64::from(zone)
 }
 
 fn from_low(low: u64, src: IpAddr, dst: IpAddr) -> Tuple {
-    let (sport, dport) = ((low >> 48) as u16, (low >> 32) as u16);
-    Tuple { src, dst, sport, dport, proto: L4Proto((low >> 24) as u8) }
+    let (sport, dport) = ((low >> 40) as u16, (low >> 24) as u16);
+    Tuple { src, dst, sport, dport, proto: L4Proto((low >> 16) as u8) }
 }
 
 /// An IPv4 key.
@@ -103,6 +110,7 @@ impl Key for Key4 {
         from_low(self.low, src.into(), dst.into())
     }
 
+    #[inline]
     fn zone(&self) -> u16 {
         self.low as u16
     }
@@ -117,6 +125,14 @@ pub(crate) struct Key6 {
     low: u64,
 }
 
+impl Key6 {
+    /// IPv4 addresses as mapped ones.
+    fn new(tuple: &Tuple, zone: u16) -> Key6 {
+        let [src, dst] = [tuple.src, tuple.dst].map(|address| words6(mapped(address)));
+        Key6 { src, dst, low: low(LENGTH6, tuple, zone) }
+    }
+}
+
 impl Key for Key6 {
     #[inline]
     fn hash(&self, hasher: &Hasher) -> u64 {
@@ -127,6 +143,7 @@ impl Key for Key6 {
         from_low(self.low, address6(self.src).into(), address6(self.dst).into())
     }
 
+    #[inline]
     fn zone(&self) -> u16 {
         self.low as u16
     }
@@ -168,15 +185,12 @@ impl AnyKey {
     /// A tuple of mixed families (which no packet has) counts as IPv6, mapped.
     #[inline]
     pub(crate) fn new(tuple: &Tuple, zone: u16) -> AnyKey {
-        let low = low(tuple, zone);
         match (tuple.src, tuple.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let addresses = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
-                AnyKey::V4(Key4 { addresses, low })
+                AnyKey::V4(Key4 { addresses, low: low(LENGTH4, tuple, zone) })
             }
-            (src, dst) => {
-                AnyKey::V6(Key6 { src: words6(mapped(src)), dst: words6(mapped(dst)), low })
-            }
+            _ => AnyKey::V6(Key6::new(tuple, zone)),
         }
     }
 
@@ -184,10 +198,7 @@ impl AnyKey {
     pub(crate) fn wide(self) -> Key6 {
         match self {
             AnyKey::V6(key) => key,
-            AnyKey::V4(key) => {
-                let Tuple { src, dst, .. } = key.tuple();
-                Key6 { src: words6(mapped(src)), dst: words6(mapped(dst)), low: key.low }
-            }
+            AnyKey::V4(key) => Key6::new(&key.tuple(), key.zone()),
         }
     }
 }
@@ -199,19 +210,20 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// The tuple of a packet.
+/// The key of a packet's tuple.
 ///
 /// # Errors
 ///
 /// Why the packet has none, and is INVALID: its transport header cannot be located, it is GRE
 /// version 1 without PPP, or ICMP of the other family.
 #[inline]
-pub(crate) fn tuple(
+pub(crate) fn of_packet(
     headers: &Headers,
     bytes: &[u8],
+    zone: u16,
     keymap: &Keymap,
     kernel: KernelVersion,
-) -> Result<Tuple, Reason> {
+) -> Result<AnyKey, Reason> {
     let &Headers { src, dst, proto, family, .. } = headers;
     let (sport, dport) = match headers.l4 {
         L4::Tcp(tcp) => (tcp.sport, tcp.dport),
@@ -222,7 +234,7 @@ pub(crate) fn tuple(
         }
         _ => ids(proto, family, src, dst, headers.transport(bytes), keymap, kernel)?,
     };
-    Ok(Tuple { src, dst, sport, dport, proto })
+    Ok(AnyKey::new(&Tuple { src, dst, sport, dport, proto }, zone))
 }
 
 /// The two ids of a tuple from the first bytes of a transport header: as few of them as Linux
@@ -291,10 +303,10 @@ mod tests {
     fn the_hash_is_siphash() {
         for seed in [0, 7, u128::MAX] {
             let reference = siphasher::sip::SipHasher13::new_with_key(&seed.to_le_bytes());
-            let words = [0x0123_4567_89ab_cdef, 42, u64::MAX];
+            let words = [0x0123_4567_89ab_cdef, 42, 23 << 56 | 0x12_3456];
             let bytes: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
-            assert_eq!(Hasher::new(seed).hash(words), reference.hash(&bytes));
-            assert_eq!(Hasher::new(seed).hash([]), reference.hash(&[]));
+            assert_eq!(Hasher::new(seed).hash(words), reference.hash(&bytes[..23]));
+            assert_eq!(Hasher::new(seed).hash([0]), reference.hash(&[]));
         }
     }
 

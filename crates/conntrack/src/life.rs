@@ -2,7 +2,7 @@
 //! it ends.
 
 use crate::proto::ProtoState;
-use crate::store::Slot;
+use crate::store::{Probe, Slot};
 use crate::table::CONNECTIONS_MAX;
 use crate::{ConnId, ConnectionEnd, Conntrack, Event, ExpectationEnd};
 use kinwall_terms::{Direction, EndsToo, Family, Reason, Status, Time, Tuple, Zone};
@@ -35,12 +35,21 @@ impl<H> Conntrack<H> {
         if body.is_dying() {
             return Err(Reason::Clash);
         }
-        let [original, reply] = Direction::ALL.map(|direction| self.holder(now, slot, direction));
+        let original = match self.opened.take() {
+            Some((opened, probe)) if opened == id => probe,
+            _ => self.stores.probe_of(slot, Direction::Original),
+        };
+        let probes = [original, self.stores.probe_of(slot, Direction::Reply)];
+        let [original, reply] = Direction::ALL
+            .map(|direction| self.holder(now, slot, direction, &probes[direction.index()]));
         if original.is_some() || reply.is_some() {
             return self.resolve_clash(now, slot, original, reply);
         }
         let lifetime = self.stores.body(slot).deadline.since(Time(0));
-        self.enter(slot, &Direction::ALL, now.after(lifetime), now);
+        for direction in Direction::ALL {
+            self.stores.enter(slot, direction, &probes[direction.index()]);
+        }
+        self.begin(slot, now.after(lifetime), now);
         Ok(id)
     }
 
@@ -187,13 +196,18 @@ impl<H> Conntrack<H> {
         closing
     }
 
-    /// The connection in the table that has the tuple of `slot` in `direction`. Zones are
-    /// compared direction by direction: where they differ, so do the tables.
-    fn holder(&mut self, now: Time, slot: Slot, direction: Direction) -> Option<Slot> {
-        let probe = self.stores.probe_of(slot, direction);
+    /// The connection in the table that has the tuple of `slot` in `direction`, which is that of
+    /// `probe`. Zones are compared direction by direction: where they differ, so do the tables.
+    fn holder(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        direction: Direction,
+        probe: &Probe,
+    ) -> Option<Slot> {
         let [original, reply] = Direction::ALL.map(|direction| self.stores.zone(slot, direction));
         let only = (original != reply).then_some(direction);
-        let (holder, _) = self.stores.find(&probe, only)?;
+        let (holder, _) = self.stores.find(probe, only)?;
         if self.stores.body(holder).deadline <= now {
             self.end(holder, ConnectionEnd::Timeout);
             return None;
@@ -201,10 +215,8 @@ impl<H> Conntrack<H> {
         Some(holder)
     }
 
-    fn enter(&mut self, slot: Slot, directions: &[Direction], deadline: Time, now: Time) {
-        for &direction in directions {
-            self.stores.enter(slot, direction);
-        }
+    /// A connection that has entered the index is alive.
+    fn begin(&mut self, slot: Slot, deadline: Time, now: Time) {
         self.stores.body_mut(slot).status |= Status::CONFIRMED;
         self.stores.set_deadline(slot, deadline, now);
         self.stats.confirmed += 1;
@@ -244,7 +256,9 @@ impl<H> Conntrack<H> {
             (None, None) => {
                 self.stats.clashes_resolved += 1;
                 self.stores.body_mut(slot).status |= Status::FIXED_TIMEOUT | Status::NAT_CLASH;
-                self.enter(slot, &[Direction::Reply], now.after_s(CLASH_TIMEOUT_S), now);
+                let probe = self.stores.probe_of(slot, Direction::Reply);
+                self.stores.enter(slot, Direction::Reply, &probe);
+                self.begin(slot, now.after_s(CLASH_TIMEOUT_S), now);
                 Ok(self.id(slot))
             }
             (None, Some(_)) => {

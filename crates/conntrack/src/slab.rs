@@ -26,12 +26,14 @@ impl<T: Default> Chunks<T> {
     }
 
     /// `None` when `slot` was never reached.
+    #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         let slot = slot as usize;
         self.chunks.get(slot / CHUNK_LENGTH)?.get(slot % CHUNK_LENGTH)
     }
 
     /// `None` when `slot` was never reached.
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         let slot = slot as usize;
         self.chunks.get_mut(slot / CHUNK_LENGTH)?.get_mut(slot % CHUNK_LENGTH)
@@ -102,6 +104,7 @@ impl<T: Default> Slab<T> {
         std::mem::take(&mut self.items[slot])
     }
 
+    #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         self.items.get(slot)
     }

@@ -21,18 +21,22 @@ impl Slot {
     /// Never taken.
     pub(crate) const NONE: Slot = Slot(u32::MAX);
 
+    #[inline]
     fn v4(slot: u32) -> Slot {
         Slot(slot)
     }
 
+    #[inline]
     fn v6(slot: u32) -> Slot {
         Slot(slot | Slot::IPV6)
     }
 
+    #[inline]
     pub(crate) fn family(self) -> Family {
         if self.0 & Slot::IPV6 == 0 { Family::Ipv4 } else { Family::Ipv6 }
     }
 
+    #[inline]
     fn number(self) -> u32 {
         self.0 & !Slot::IPV6
     }
@@ -66,6 +70,8 @@ pub(crate) struct Body {
     /// One more than the slot of what few connections have; 0 for nothing.
     pub(crate) extra: u32,
     pub(crate) status: Status,
+    /// What the caller keeps with either direction.
+    pub(crate) notes: [u16; 2],
     pub(crate) place: Place,
     pub(crate) traits: Traits,
     /// One more than the number of its timeout policy; 0 for the settings' timeouts.
@@ -81,6 +87,7 @@ impl Default for Body {
             mark: 0,
             extra: 0,
             status: Status::empty(),
+            notes: [0; 2],
             place: Place::default(),
             traits: Traits::empty(),
             policy: 0,
@@ -89,12 +96,37 @@ impl Default for Body {
 }
 
 impl Body {
+    #[inline]
     pub(crate) fn is_confirmed(&self) -> bool {
         self.status.contains(Status::CONFIRMED)
     }
 
+    #[inline]
     pub(crate) fn is_dying(&self) -> bool {
         self.status.contains(Status::DYING)
+    }
+
+    /// Whether it has a helper, a master, expectations or children.
+    #[inline]
+    pub(crate) fn has_ties(&self) -> bool {
+        self.extra != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_counted(&self) -> bool {
+        self.traits.contains(Traits::COUNTED)
+    }
+
+    /// Moves the deadline of a confirmed connection to a later instant, which the wheel notices
+    /// when the earlier one comes up; false, and nothing changes, where that is not all.
+    #[inline]
+    pub(crate) fn postpone(&mut self, deadline: Time) -> bool {
+        let waits = self.is_confirmed() && self.traits.contains(Traits::WAITS);
+        let is_later = deadline >= self.deadline && !self.status.contains(Status::FIXED_TIMEOUT);
+        if waits && is_later {
+            self.deadline = deadline;
+        }
+        waits && is_later
     }
 }
 
@@ -154,13 +186,14 @@ impl<K: Key> Store<K> {
         original == reply
     }
 
-    fn enter(&mut self, slot: u32, direction: Direction, hasher: &Hasher) {
+    /// `hash` is that of the slot's key in `direction`.
+    fn enter(&mut self, slot: u32, direction: Direction, hash: u64, hasher: &Hasher) {
         let records = &self.records;
         let hash_of = |slot, direction: Direction| {
             let record: &Record<K> = &records[slot];
             record.keys[direction.index()].hash(hasher)
         };
-        self.index.insert(hash_of(slot, direction), slot, direction, hash_of);
+        self.index.insert(hash, slot, direction, hash_of);
     }
 
     fn leave(&mut self, slot: u32, hasher: &Hasher) {
@@ -268,8 +301,7 @@ impl Stores {
     }
 
     #[inline]
-    pub(crate) fn probe(&self, tuple: &Tuple, zone: u16) -> Probe {
-        let key = AnyKey::new(tuple, zone);
+    pub(crate) fn probe(&self, key: AnyKey) -> Probe {
         Probe { key, hash: key.hash(&self.hasher) }
     }
 
@@ -285,6 +317,24 @@ impl Stores {
                 self.v6.find(probe.hash, key, only).map(|(slot, dir)| (Slot::v6(slot), dir))
             }
         }
+    }
+
+    /// Reads where a search for `probe` begins.
+    #[inline]
+    pub(crate) fn touch_index(&self, probe: &Probe) -> u64 {
+        match &probe.key {
+            AnyKey::V4(_) => self.v4.index.touch(probe.hash),
+            AnyKey::V6(_) => self.v6.index.touch(probe.hash),
+        }
+    }
+
+    /// Reads every cache line of a record.
+    #[inline]
+    pub(crate) fn touch_record(&self, slot: Slot) -> u64 {
+        in_store!(self, slot, |store, number| store.records.get(number).map_or(0, |record| {
+            let Record { keys: [first, _], body } = record;
+            u64::from(first.zone()) ^ body.serial ^ u64::from(body.policy)
+        }))
     }
 
     /// The connection a search for `probe` would most likely find, by the index alone.
@@ -355,8 +405,7 @@ impl Stores {
 
     /// The probe for one of a connection's own tuples.
     pub(crate) fn probe_of(&self, slot: Slot, direction: Direction) -> Probe {
-        let key = self.key(slot, direction);
-        Probe { key, hash: key.hash(&self.hasher) }
+        self.probe(self.key(slot, direction))
     }
 
     /// Replaces the reply tuple of a connection that is not in the index; false, and nothing
@@ -373,10 +422,12 @@ impl Stores {
         true
     }
 
-    /// Lets packets in `direction` find the connection.
-    pub(crate) fn enter(&mut self, slot: Slot, direction: Direction) {
+    /// Lets packets in `direction` find the connection; `probe` is that of its key.
+    pub(crate) fn enter(&mut self, slot: Slot, direction: Direction, probe: &Probe) {
         let hasher = self.hasher;
-        in_store!(mut self, slot, |store, number| store.enter(number, direction, &hasher));
+        in_store!(mut self, slot, |store, number| {
+            store.enter(number, direction, probe.hash, &hasher);
+        });
     }
 
     /// Takes the connection out of the index and the wheel.
@@ -392,10 +443,8 @@ impl Stores {
     #[inline]
     pub(crate) fn set_deadline(&mut self, slot: Slot, deadline: Time, now: Time) {
         let body = self.body_mut(slot);
-        let is_later = deadline >= body.deadline && body.traits.contains(Traits::WAITS);
-        body.deadline = deadline;
-        // A later deadline is noticed when the earlier one comes up.
-        if !is_later {
+        if !body.postpone(deadline) {
+            body.deadline = deadline;
             in_store!(mut self, slot, |store, number| store.wait(number, now));
         }
     }
@@ -452,7 +501,7 @@ impl Stores {
     /// Counts a packet, if the connection's packets are counted.
     #[inline]
     pub(crate) fn count(&mut self, slot: Slot, direction: Direction, bytes: u32) {
-        if self.body(slot).traits.contains(Traits::COUNTED) {
+        if self.body(slot).is_counted() {
             in_store!(mut self, slot, |store, number| {
                 let counter = &mut store.counters[number][direction.index()];
                 counter.packets += 1;
@@ -462,8 +511,9 @@ impl Stores {
     }
 
     pub(crate) fn counters(&self, slot: Slot) -> Option<[Counter; 2]> {
-        let counted = self.body(slot).traits.contains(Traits::COUNTED);
-        counted.then(|| in_store!(self, slot, |store, number| store.counters[number]))
+        self.body(slot)
+            .is_counted()
+            .then(|| in_store!(self, slot, |store, number| store.counters[number]))
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

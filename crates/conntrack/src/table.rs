@@ -2,11 +2,12 @@
 
 use crate::events::Events;
 use crate::expect::{CLASSES_MAX, Expectations, Holding};
+use crate::key::AnyKey;
 use crate::keymap::Keymap;
 use crate::proto::{ProtoState, Timeouts, tcp::TcpState};
 use crate::settings::{SettingError, Settings};
 use crate::slab::Slab;
-use crate::store::{Body, Slot, Stores};
+use crate::store::{Body, Probe, Slot, Stores};
 use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
 use kinwall_terms::ct::CtFacts;
@@ -93,6 +94,9 @@ pub struct Conntrack<H> {
     pub(crate) last_serial: u64,
     /// What ends with a connection that has a helper.
     pub(crate) ends_too: fn(&H, &[Tuple; 2]) -> EndsToo,
+    /// The connection begun last, with the probe for its original tuple: most are confirmed
+    /// before the next one begins.
+    pub(crate) opened: Option<(ConnId, Probe)>,
     /// Out of the table, but the packet that is under way may still ask about them.
     pub(crate) dying: Vec<Slot>,
 }
@@ -113,6 +117,7 @@ impl<H> Conntrack<H> {
             events: Events::default(),
             stats: Stats::default(),
             last_serial: 0,
+            opened: None,
             dying: Vec::new(),
         }
     }
@@ -161,6 +166,12 @@ impl<H> Conntrack<H> {
     /// Counters since the beginning.
     pub fn stats(&self) -> Stats {
         self.stats.clone().with_events_lost(self.events.lost)
+    }
+
+    /// Expectations ever made: one of [`Conntrack::stats`].
+    #[inline]
+    pub fn expectations_created(&self) -> u64 {
+        self.stats.expectations_created
     }
 
     /// Connections, unconfirmed ones included: `nf_conntrack_count`.
@@ -427,25 +438,28 @@ impl<H> Conntrack<H> {
         }
     }
 
+    #[inline]
     pub(crate) fn resolve(&self, id: ConnId) -> Option<Slot> {
         let serial = self.stores.get(id.slot)?.serial;
         (serial != 0 && serial as u32 == id.serial).then_some(id.slot)
     }
 
+    #[inline]
     pub(crate) fn id(&self, slot: Slot) -> ConnId {
         ConnId::of(slot, self.stores.body(slot).serial)
     }
 
     pub(crate) fn find_tuple(&self, tuple: &Tuple, zone: Zone) -> Option<(Slot, Direction)> {
         let [original, reply] = Direction::ALL.map(|direction| zone.id_for(direction));
+        let probe = |zone| self.stores.probe(AnyKey::new(tuple, zone));
         if original == reply {
-            return self.stores.find(&self.stores.probe(tuple, original), None);
+            return self.stores.find(&probe(original), None);
         }
-        let find =
-            |zone, direction| self.stores.find(&self.stores.probe(tuple, zone), Some(direction));
+        let find = |zone, direction| self.stores.find(&probe(zone), Some(direction));
         find(original, Direction::Original).or_else(|| find(reply, Direction::Reply))
     }
 
+    #[inline]
     pub(crate) fn extra(&self, slot: Slot) -> Option<&Extra<H>> {
         self.extras.get(self.stores.body(slot).extra.checked_sub(1)?)
     }
@@ -502,6 +516,7 @@ impl<H> Conntrack<H> {
     }
 
     /// Moves the deadline, unless it is fixed; of an unconfirmed connection, the timeout.
+    #[inline]
     pub(crate) fn refresh_slot(&mut self, slot: Slot, now: Time, seconds: u32) {
         let body = self.stores.body_mut(slot);
         if body.status.contains(Status::FIXED_TIMEOUT) {

@@ -58,6 +58,8 @@ pub struct PacketCt {
     pub direction: Direction,
     /// It opened the connection, which is to be confirmed or abandoned.
     pub new: bool,
+    /// Its connection has what few have: a helper, a master, expectations or children.
+    pub has_ties: bool,
     /// Why it is INVALID.
     pub reason: Option<Reason>,
 }
@@ -69,6 +71,7 @@ impl PacketCt {
         conn: None,
         direction: Direction::Original,
         new: false,
+        has_ties: false,
         reason: None,
     };
 
@@ -82,6 +85,14 @@ impl PacketCt {
 pub struct Prepared {
     probe: Result<Probe, Reason>,
     candidate: Option<Slot>,
+}
+
+/// A connection found by a packet's tuple, and the packet's direction in it; good until the table
+/// changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    slot: Slot,
+    direction: Direction,
 }
 
 impl<H> Conntrack<H> {
@@ -101,23 +112,30 @@ impl<H> Conntrack<H> {
     ) -> Tracked {
         let template = template.into();
         let prepared = self.prepare(headers, bytes, template.zone);
-        self.track_prepared(now, headers, bytes, prerouting, template, &prepared)
+        self.track_prepared(&Packet { headers, bytes, prerouting, now }, template, &prepared)
     }
 
     /// The first part of [`Conntrack::track`], which touches no memory of the table.
     ///
-    /// For a batch: prepare all, locate all, touch all, then track all, so that the memory each
-    /// packet needs arrives while others are looked at. Only the order of the last step counts
-    /// for the answers.
+    /// For a batch: prepare all, touch the index for all, locate all, touch the records of all,
+    /// then track all, so that the memory each packet needs arrives while others are looked at.
+    /// Only the order of the last step counts for the answers.
     #[inline]
     pub fn prepare(&self, headers: &Headers, bytes: &[u8], zone: Zone) -> Prepared {
         let kernel = self.settings.kernel();
-        let tuple = key::tuple(headers, bytes, &self.keymap, kernel);
         let zone = zone.id_for(Direction::Original);
-        Prepared { probe: tuple.map(|tuple| self.stores.probe(&tuple, zone)), candidate: None }
+        let key = key::of_packet(headers, bytes, zone, &self.keymap, kernel);
+        Prepared { probe: key.map(|key| self.stores.probe(key)), candidate: None }
     }
 
-    /// Reads the place in the index where the search for a prepared packet begins.
+    /// Reads the place in the index where the search for a prepared packet begins. What it
+    /// returns means nothing, but depends on what was read; likewise below.
+    #[inline]
+    pub fn touch_index(&self, prepared: &Prepared) -> u64 {
+        prepared.probe.as_ref().map_or(0, |probe| self.stores.touch_index(probe))
+    }
+
+    /// Finds by the index alone the connection that a prepared packet most likely belongs to.
     #[inline]
     pub fn locate(&self, prepared: &mut Prepared) {
         if let Ok(probe) = &prepared.probe {
@@ -125,29 +143,43 @@ impl<H> Conntrack<H> {
         }
     }
 
-    /// Reads the record that a located packet will most likely need. What it returns depends on
-    /// the record and means nothing else.
+    /// Reads the record of the connection that was located.
     #[inline]
-    pub fn touch(&self, prepared: &Prepared) -> bool {
-        let body = prepared.candidate.and_then(|slot| self.stores.get(slot));
-        // Both ends of the record: it is more than one cache line.
-        body.is_some_and(|body| body.serial != 0 && body.policy == 0)
+    pub fn touch_record(&self, prepared: &Prepared) -> u64 {
+        prepared.candidate.map_or(0, |slot| self.stores.touch_record(slot))
     }
 
     /// The second part of [`Conntrack::track`].
     pub fn track_prepared(
         &mut self,
-        now: Time,
-        headers: &Headers,
-        bytes: &[u8],
-        prerouting: bool,
+        packet: &Packet<'_>,
         template: Template,
         prepared: &Prepared,
     ) -> Tracked {
+        let probe = prepared.probe.as_ref().ok();
+        let found = probe.and_then(|probe| self.find_in_zone(probe, template.zone));
+        self.track_found(packet, template, prepared, found)
+    }
+
+    /// The connection in the default zone that a packet prepared for that belongs to by its
+    /// tuple. Whether it has expired, and what the packet means for it, is another question.
+    #[inline]
+    pub fn find_prepared(&self, prepared: &Prepared) -> Option<Found> {
+        self.find_in_zone(prepared.probe.as_ref().ok()?, Zone::default())
+    }
+
+    /// As [`Conntrack::track_prepared`], for a packet that was looked for since the table changed
+    /// last.
+    pub fn track_found(
+        &mut self,
+        packet: &Packet<'_>,
+        template: Template,
+        prepared: &Prepared,
+        found: Option<Found>,
+    ) -> Tracked {
         self.reap();
-        let packet = Packet { headers, bytes, prerouting, now };
-        if let L4::Icmp(_) = headers.l4
-            && let Some(ct) = self.track_icmp(&packet, template.zone)
+        if let L4::Icmp(_) = packet.headers.l4
+            && let Some(ct) = self.track_icmp(packet, template.zone)
         {
             return self.decided(ct);
         }
@@ -155,14 +187,32 @@ impl<H> Conntrack<H> {
             Ok(probe) => probe,
             Err(reason) => return self.decided(PacketCt::invalid(*reason)),
         };
-        let judged = match self.lookup(now, probe, template.zone) {
-            Some((slot, direction)) => self.judge(slot, direction, &packet),
+        let judged = match found {
+            Some(Found { slot, .. }) if self.stores.body(slot).deadline <= packet.now => {
+                self.end(slot, ConnectionEnd::Timeout);
+                None
+            }
+            Some(Found { slot, direction }) => self.judge(slot, direction, packet),
             None => None,
         };
         match judged {
             Some(ct) => self.decided(ct),
             // There was no connection, or the packet has just ended it to open another.
-            None => self.open(&packet, template, probe),
+            None => self.open(packet, template, probe),
+        }
+    }
+
+    /// What the caller has noted with the connection, for packets in the direction in which it
+    /// was found; 0 at first.
+    #[inline]
+    pub fn note(&self, found: Found) -> u16 {
+        self.stores.body(found.slot).notes[found.direction.index()]
+    }
+
+    /// Notes something with a connection, for packets in `direction`.
+    pub fn set_note(&mut self, id: ConnId, direction: Direction, note: u16) {
+        if let Some(slot) = self.resolve(id) {
+            self.stores.body_mut(slot).notes[direction.index()] = note;
         }
     }
 
@@ -201,28 +251,23 @@ impl<H> Conntrack<H> {
         }
         self.stats.icmp_errors += 1;
         let conn = Some(self.id(slot));
-        PacketCt { state: CtState::Related, conn, direction, new: false, reason: None }
+        let has_ties = self.stores.body(slot).has_ties();
+        PacketCt { state: CtState::Related, conn, direction, new: false, has_ties, reason: None }
     }
 
-    /// The connection in the table; an expired one is removed and not found.
+    /// The connection in the table, expired or not.
     #[inline]
-    fn lookup(&mut self, now: Time, probe: &Probe, zone: Zone) -> Option<(Slot, Direction)> {
+    fn find_in_zone(&self, probe: &Probe, zone: Zone) -> Option<Found> {
         let [original, reply] = Direction::ALL.map(|direction| zone.id_for(direction));
         let found = if original == reply {
             self.stores.find(probe, None)
         } else {
             self.stores.find(probe, Some(Direction::Original)).or_else(|| {
-                let probe = self.stores.probe(&probe.key.tuple(), reply);
+                let probe = self.stores.probe(AnyKey::new(&probe.key.tuple(), reply));
                 self.stores.find(&probe, Some(Direction::Reply))
             })
         };
-        match found {
-            Some((slot, _)) if self.stores.body(slot).deadline <= now => {
-                self.end(slot, ConnectionEnd::Timeout);
-                None
-            }
-            found => found,
-        }
+        found.map(|(slot, direction)| Found { slot, direction })
     }
 
     /// Judges a packet of a known connection; `None` when it reopens that, which is then gone.
@@ -244,25 +289,32 @@ impl<H> Conntrack<H> {
         };
         let standing = Standing { direction, status: before, deadline: body.deadline };
         let judgement = proto::packet(&mut body.state, &standing, packet, tunables, timeouts);
-        let conn = ConnId::of(slot, body.serial);
+        let (conn, has_ties) = (ConnId::of(slot, body.serial), body.has_ties());
         let mut changed = false;
         let mut refused = None;
+        if let Judgement::Accept(change) | Judgement::Invalid(_, change) = judgement
+            && change.assured
+        {
+            body.status |= Status::ASSURED;
+        }
+        let is_accepted = matches!(judgement, Judgement::Accept(_) | Judgement::AcceptAndKill);
+        if is_accepted && direction == Direction::Reply {
+            body.status |= Status::SEEN_REPLY;
+        }
         match judgement {
             Judgement::Accept(change) => {
-                if change.assured {
-                    body.status |= Status::ASSURED;
-                }
                 changed = change.state;
                 if let Some(seconds) = change.timeout_s {
-                    self.stores.count(slot, direction, packet.headers.total_length);
-                    self.refresh_slot(slot, packet.now, seconds);
+                    let is_counted = body.is_counted();
+                    if !body.postpone(packet.now.after_s(seconds)) {
+                        self.refresh_slot(slot, packet.now, seconds);
+                    }
+                    if is_counted {
+                        self.stores.count(slot, direction, packet.headers.total_length);
+                    }
                 }
-                self.see_reply(slot, direction);
             }
             Judgement::Invalid(reason, change) => {
-                if change.assured {
-                    body.status |= Status::ASSURED;
-                }
                 changed = change.state;
                 refused = Some(reason);
                 if let Some(seconds) = change.timeout_s {
@@ -275,30 +327,30 @@ impl<H> Conntrack<H> {
             }
             Judgement::AcceptAndKill => {
                 self.stores.count(slot, direction, packet.headers.total_length);
-                self.see_reply(slot, direction);
                 self.end(slot, ConnectionEnd::Reset);
             }
         }
         if self.events.on {
-            let gained = self.stores.body(slot).status - before;
-            let mut changes = Changes::empty();
-            changes.set(Changes::REPLY, gained.contains(Status::SEEN_REPLY));
-            changes.set(Changes::ASSURED, gained.contains(Status::ASSURED));
-            changes.set(Changes::STATE, changed);
-            if !changes.is_empty() {
-                self.note_change(slot, changes);
-            }
+            self.tell_of(slot, before, changed);
         }
         Some(match refused {
             Some(reason) => PacketCt::invalid(reason),
-            None => PacketCt { state, conn: Some(conn), direction, new: false, reason: None },
+            None => {
+                let conn = Some(conn);
+                PacketCt { state, conn, direction, new: false, has_ties, reason: None }
+            }
         })
     }
 
-    #[inline]
-    fn see_reply(&mut self, slot: Slot, direction: Direction) {
-        if direction == Direction::Reply {
-            self.stores.body_mut(slot).status |= Status::SEEN_REPLY;
+    /// Writes down how a packet has changed its connection, which had the status `before`.
+    fn tell_of(&mut self, slot: Slot, before: Status, has_other_state: bool) {
+        let gained = self.stores.body(slot).status - before;
+        let mut changes = Changes::empty();
+        changes.set(Changes::REPLY, gained.contains(Status::SEEN_REPLY));
+        changes.set(Changes::ASSURED, gained.contains(Status::ASSURED));
+        changes.set(Changes::STATE, has_other_state);
+        if !changes.is_empty() {
+            self.note_change(slot, changes);
         }
     }
 
@@ -334,6 +386,7 @@ impl<H> Conntrack<H> {
         };
         let reply = AnyKey::new(&reply, template.zone.id_for(Direction::Reply));
         let slot = self.stores.insert(probe.key, reply, body);
+        self.opened = Some((self.id(slot), *probe));
         self.stats.created += 1;
         if self.settings.acct {
             self.stores.begin_counting(slot);
@@ -350,7 +403,8 @@ impl<H> Conntrack<H> {
         }
         let conn = Some(self.id(slot));
         let direction = Direction::Original;
-        Tracked::Packet(PacketCt { state, conn, direction, new: true, reason: None })
+        let has_ties = announced.is_some();
+        Tracked::Packet(PacketCt { state, conn, direction, new: true, has_ties, reason: None })
     }
 
     /// The serial number of the next connection: a handle holds its lower half, and 0 there

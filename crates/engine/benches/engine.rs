@@ -119,11 +119,13 @@ impl Packets {
     /// Takes all of them, foreseen or not; how many were accepted.
     fn run(&self, engine: &mut Engine, now: Time, foreseen: bool) -> usize {
         let mut accepted = 0;
+        let mut ahead = Vec::new();
         for batch in self.places.chunks(BATCH) {
             if foreseen {
-                engine.foresee(batch.iter().map(|&(start, end, _)| &self.bytes[start..end]));
+                let packets = batch.iter().map(|&(start, end, _)| &self.bytes[start..end]);
+                engine.foresee(packets, &mut ahead);
             }
-            for &(start, end, iface) in batch {
+            for (at, &(start, end, iface)) in batch.iter().enumerate() {
                 let mut packet = Packet {
                     number: 1,
                     ingress: Ingress::Interface(Some(iface)),
@@ -131,7 +133,10 @@ impl Packets {
                     mark: 0,
                     bytes: Cow::Borrowed(&self.bytes[start..end]),
                 };
-                let outcome = engine.handle(now, &mut packet);
+                let outcome = match ahead.get(at) {
+                    Some(foreseen) => engine.handle_foreseen(now, &mut packet, foreseen),
+                    None => engine.handle(now, &mut packet),
+                };
                 accepted += usize::from(outcome.verdict == kinwall_terms::Verdict::Accept);
             }
         }

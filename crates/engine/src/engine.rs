@@ -1,21 +1,24 @@
 //! The engine: one value, owned by one thread, that takes packets and instants.
 
+use crate::course::Courses;
 use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
 use crate::packet::{Ingress, Packet, Presumed};
-use crate::path::{Passage, Stop};
+use crate::path::{Aids, Passage, Stop};
 use crate::settings::{SettingError, Settings, module_parameter};
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
 use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared};
 use kinwall_helpers::{Effects, Instances};
-use kinwall_rules::facts::PacketState;
+use kinwall_rules::facts::{Key, PacketState};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
-use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
+use kinwall_terms::{
+    CtState, Direction, Family, InterfaceName, L4Proto, Reason, Time, Verdict, Zone,
+};
 use kinwall_topology::Topology;
-use kinwall_wire::Headers;
+use kinwall_wire::{Headers, ParseError};
 
 use crate::help::HelpState;
 
@@ -36,13 +39,20 @@ pub struct Engine {
     pub(crate) effects: Effects,
     /// What helpers were not believed in, by reason.
     pub(crate) doubts: Vec<u64>,
+    pub(crate) courses: Courses,
     next_deadline: Time,
-    /// Packets to come; kept for its memory.
-    foreseen: Vec<Prepared>,
+    /// Whether answers tell of the packet's connection.
+    details: bool,
 }
 
-/// Packets looked at in advance, at most.
-const FORESEEN_MAX: usize = 64;
+/// What was found out of a packet before its turn, by [`Engine::foresee`].
+#[derive(Clone, Copy, Debug)]
+pub struct Foreseen {
+    length: usize,
+    headers: Result<Headers, ParseError>,
+    /// Where its connection is looked for, unless that may still change.
+    prepared: Option<Prepared>,
+}
 
 /// How many seconds packets may come without a look for what has expired.
 const EXPIRE_EVERY_S: u32 = 1;
@@ -77,8 +87,9 @@ impl Engine {
             defragmenter,
             effects: Effects::new(),
             doubts: vec![0; Reason::ALL.len()],
+            courses: Courses::default(),
             next_deadline: Time(0),
-            foreseen: Vec::new(),
+            details: true,
         }
     }
 
@@ -91,17 +102,33 @@ impl Engine {
     /// Takes one packet through the whole path. `now` never goes back: an earlier instant than
     /// the last counts as the last.
     pub fn handle(&mut self, now: Time, packet: &mut Packet<'_>) -> Outcome {
-        self.run(now, packet, None, None)
+        let headers = Headers::parse(&packet.bytes);
+        self.run(now, packet, headers, Aids::default())
     }
 
-    /// The same, with every step written down in `trace`.
+    /// The same for a packet that was foreseen, as it is, by this engine.
+    pub fn handle_foreseen(
+        &mut self,
+        now: Time,
+        packet: &mut Packet<'_>,
+        foreseen: &Foreseen,
+    ) -> Outcome {
+        if foreseen.length != packet.bytes.len() {
+            return self.handle(now, packet);
+        }
+        let aids = Aids { prepared: foreseen.prepared.as_ref(), ..Aids::default() };
+        self.run(now, packet, foreseen.headers, aids)
+    }
+
+    /// As [`Engine::handle`], with every step written down in `trace`.
     pub fn handle_traced(
         &mut self,
         now: Time,
         packet: &mut Packet<'_>,
         trace: &mut Trace,
     ) -> Outcome {
-        self.run(now, packet, None, Some(trace))
+        let headers = Headers::parse(&packet.bytes);
+        self.run(now, packet, headers, Aids { trace: Some(trace), ..Aids::default() })
     }
 
     /// Takes a packet through the rules as if tracking had said what is presumed. Nothing is
@@ -113,15 +140,17 @@ impl Engine {
         presumed: &Presumed,
         trace: &mut Trace,
     ) -> Outcome {
-        self.run(now, packet, Some(presumed), Some(trace))
+        let headers = Headers::parse(&packet.bytes);
+        let presumed = Some(presumed);
+        self.run(now, packet, headers, Aids { trace: Some(trace), presumed, prepared: None })
     }
 
-    fn run<'t>(
+    fn run(
         &mut self,
         now: Time,
         packet: &mut Packet<'_>,
-        presumed: Option<&'t Presumed>,
-        trace: Option<&'t mut Trace>,
+        headers: Result<Headers, ParseError>,
+        aids: Aids<'_>,
     ) -> Outcome {
         if now >= self.next_deadline {
             self.expire(now, EXPIRE_PER_PACKET);
@@ -130,23 +159,32 @@ impl Engine {
             Ingress::Interface(name) => name,
             Ingress::Local { .. } => None,
         };
-        let headers = match Headers::parse(&packet.bytes) {
+        let headers = match headers {
             Ok(headers) => headers,
             Err(error) => return Outcome::unread(in_iface, packet.bytes.len(), error.reason()),
         };
+        let prepared;
+        let aids = match aids {
+            Aids { presumed: None, trace: None, prepared: None } => {
+                prepared = self.conntrack.prepare(&headers, &packet.bytes, Zone::default());
+                Aids { prepared: Some(&prepared), ..aids }
+            }
+            aids => aids,
+        };
         let mut passage = Passage {
             now,
+            key: Key::new(&headers, &packet.bytes),
             state: PacketState { mark: packet.mark, ..PacketState::new(&headers) },
             headers,
             path: Path::Unrouted,
             in_iface,
             out_iface: None,
             ct: None,
-            known: None,
             rule: None,
             queued: None,
-            presumed,
-            trace,
+            sought: None,
+            rules_before: 0,
+            aids,
             packet,
         };
         let end = match passage.packet.ingress {
@@ -156,21 +194,39 @@ impl Engine {
         self.conclude(&passage, end.err())
     }
 
-    /// Brings near what the tables know of packets that come soon (each from its network header
-    /// on): the memory they need is asked for at once instead of one piece after the other.
-    /// Nothing changes, and no answer depends on it.
-    pub fn foresee<'p>(&mut self, packets: impl Iterator<Item = &'p [u8]>) {
-        self.foreseen.clear();
-        for bytes in packets.take(FORESEEN_MAX) {
-            if let Ok(headers) = Headers::parse(bytes) {
-                self.foreseen.push(self.conntrack.prepare(&headers, bytes, Zone::default()));
-            }
-        }
-        for prepared in &mut self.foreseen {
+    /// Reads packets that come soon (each from its network header on) into `foreseen`, whose old
+    /// content goes, and brings near what the tables know of them: the memory they need is asked
+    /// for at once instead of one piece after the other. Nothing changes, and no answer depends
+    /// on it.
+    pub fn foresee<'p>(
+        &self,
+        packets: impl Iterator<Item = &'p [u8]>,
+        foreseen: &mut Vec<Foreseen>,
+    ) {
+        foreseen.clear();
+        foreseen.extend(packets.map(|bytes| {
+            let headers = Headers::parse(bytes);
+            // The ids in a GRE header mean what calls until then have made them mean.
+            let prepared = headers.as_ref().ok().filter(|headers| headers.proto != L4Proto::GRE);
+            let prepare = |headers| self.conntrack.prepare(headers, bytes, Zone::default());
+            Foreseen { length: bytes.len(), headers, prepared: prepared.map(prepare) }
+        }));
+        // Each loop has little else to do than to read, so that many reads are under way at once.
+        let prepared = foreseen.iter().filter_map(|seen| seen.prepared.as_ref());
+        let index = prepared.map(|prepared| self.conntrack.touch_index(prepared));
+        std::hint::black_box(index.fold(0, u64::wrapping_add));
+        for prepared in foreseen.iter_mut().filter_map(|seen| seen.prepared.as_mut()) {
             self.conntrack.locate(prepared);
         }
-        let known = self.foreseen.iter().filter(|prepared| self.conntrack.touch(prepared)).count();
-        std::hint::black_box(known);
+        let prepared = foreseen.iter().filter_map(|seen| seen.prepared.as_ref());
+        let records = prepared.map(|prepared| self.conntrack.touch_record(prepared));
+        std::hint::black_box(records.fold(0, u64::wrapping_add));
+    }
+
+    /// Whether answers tell of the packet's connection, on at first: who only counts verdicts
+    /// has no use for it.
+    pub fn set_details(&mut self, on: bool) {
+        self.details = on;
     }
 
     /// Removes what has expired, at most `budget` entries of each table; false when more is due.
@@ -215,6 +271,7 @@ impl Engine {
             return Err(SettingError::OnlyAtStart(key.to_owned()));
         }
         self.settings.set(&mut self.topology, key, value)?;
+        self.courses.forget();
         let key = module_parameter(key).unwrap_or(key);
         // A switch that only `strict` has in this version is none of the table's.
         if TrackingSettings::knows(key) && self.settings.tracking.get(key).is_ok() {
@@ -293,8 +350,8 @@ impl Engine {
 
     /// Composes the answer. A connection whose first packet did not survive never was.
     fn conclude(&mut self, p: &Passage<'_, '_, '_>, stop: Option<Stop>) -> Outcome {
-        let ct = p.ct.filter(|ct| ct.state != CtState::Untracked);
-        let connection = ct.and_then(|ct| self.connection_facts(ct.conn?, ct.direction));
+        let told = p.ct.filter(|ct| self.details && ct.state != CtState::Untracked);
+        let connection = told.and_then(|ct| self.connection_facts(ct.conn?, ct.direction));
         if stop.is_some()
             && let Some(PacketCt { conn: Some(id), new: true, .. }) = p.ct
         {

@@ -70,23 +70,29 @@ impl Engine {
         &mut self,
         p: &mut Passage<'_, '_, '_>,
         ct: PacketCt,
-        template: &CtTemplate,
+        template: Option<&CtTemplate>,
     ) {
         let Some(id) = ct.conn else { return };
-        let Some(view) = self.conntrack.connection(id) else { return };
+        let Some(summary) = self.conntrack.summary(id) else { return };
         let instances = &self.settings.instances;
-        let (helper, by) = if view.status.contains(Status::EXPECTED) {
-            let child = view.master.and_then(|master| master.child_helper);
+        let by_name = template.and_then(|template| template.helper.as_ref());
+        let (helper, by) = if summary.status.contains(Status::EXPECTED) {
+            let child = summary.master.and_then(|master| master.child_helper);
             (child.map(|helper| helper.0), AssignedBy::Expectation)
-        } else if let Some(name) = &template.helper {
-            let found = instances.assigned(name, view.original.family(), view.original.proto);
-            (found.ok(), AssignedBy::Rule)
-        } else if self.settings.automatic_assignment() {
-            let reply = &view.reply;
-            let found = instances.automatic(reply.family(), reply.proto, reply.sport);
-            (found, AssignedBy::Port)
-        } else {
+        } else if by_name.is_none() && !self.settings.automatic_assignment() {
             return;
+        } else {
+            let Some(View { original, reply, .. }) = self.conntrack.connection(id) else { return };
+            match by_name {
+                Some(name) => {
+                    let found = instances.assigned(name, original.family(), original.proto);
+                    (found.ok(), AssignedBy::Rule)
+                }
+                None => {
+                    let found = instances.automatic(reply.family(), reply.proto, reply.sport);
+                    (found, AssignedBy::Port)
+                }
+            }
         };
         let Some(helper) = helper else { return };
         let Some(instance) = instances.get(helper) else { return };
@@ -95,6 +101,7 @@ impl Engine {
             HelpState { scratch, remembered: [0; 2], streams: Default::default(), blind: false };
         let helper = HelperId(helper);
         self.conntrack.set_helper(id, helper, state);
+        p.ct = Some(PacketCt { has_ties: true, ..ct });
         if by == AssignedBy::Rule {
             self.conntrack.add_status(id, Status::HELPER);
         }
@@ -103,7 +110,9 @@ impl Engine {
 
     /// Shows the payload to the connection's helper, and applies what it wants.
     pub(crate) fn help(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
-        let Some(ct @ PacketCt { conn: Some(id), .. }) = p.ct else { return Ok(()) };
+        let Some(ct @ PacketCt { conn: Some(id), has_ties: true, .. }) = p.ct else {
+            return Ok(());
+        };
         // ICMP errors about the connection carry nothing that its helper could read.
         if matches!(p.headers.l4, L4::Icmp(_)) {
             return Ok(());

@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod check;
+mod course;
 mod engine;
 mod help;
 pub mod outcome;
@@ -15,7 +16,7 @@ mod path;
 pub mod settings;
 pub mod trace;
 
-pub use engine::Engine;
+pub use engine::{Engine, Foreseen};
 pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};

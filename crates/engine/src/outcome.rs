@@ -60,7 +60,7 @@ pub struct RuleAt {
 }
 
 /// The answer for one packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// What happens to it.
     pub verdict: Verdict,

@@ -2,8 +2,9 @@
 
 use kinwall_conntrack::{HelperId, PacketCt};
 use kinwall_rules::facts::Owner;
-use kinwall_terms::{CtState, Direction, InterfaceName, Status};
-use kinwall_wire::LinkFacts;
+use kinwall_terms::ct::CtFacts;
+use kinwall_terms::{CtState, Direction, InterfaceName, Status, Tuple};
+use kinwall_wire::{Headers, LinkFacts};
 use std::borrow::Cow;
 
 /// Where a packet comes from.
@@ -51,13 +52,46 @@ impl Presumed {
         PacketCt { state: self.state, direction: self.direction, ..PacketCt::UNTRACKED }
     }
 
+    /// The same as tracking has found.
+    pub(crate) fn of(ct: &PacketCt) -> Presumed {
+        Presumed { state: ct.state, direction: ct.direction, master_helper: None }
+    }
+
     /// Whether there is a connection to ask about.
     pub(crate) fn has_connection(&self) -> bool {
         !matches!(self.state, CtState::Invalid | CtState::Untracked)
     }
 
+    /// What rules may ask of the connection, for a packet with these headers.
+    pub(crate) fn facts<'a>(
+        &self,
+        headers: &Headers,
+        master_helper: Option<&'a str>,
+    ) -> CtFacts<'a> {
+        let (sport, dport) = headers.ports().unwrap_or_default();
+        let &Headers { src, dst, proto, .. } = headers;
+        let own = Tuple { src, dst, sport, dport, proto };
+        let other = own.invert().unwrap_or(own);
+        let (original, reply) = match self.direction {
+            Direction::Original => (own, other),
+            Direction::Reply => (other, own),
+        };
+        CtFacts {
+            direction: self.direction,
+            status: self.status(),
+            original,
+            reply,
+            mark: 0,
+            expires_s: 0,
+            has_master: self.master_helper.is_some(),
+            master_helper,
+            counters: None,
+            zone: [0; 2],
+        }
+    }
+
     /// The status bits of such a connection.
-    pub(crate) fn status(&self) -> Status {
+    fn status(&self) -> Status {
         let mut status = Status::empty();
         status.set(Status::EXPECTED, self.master_helper.is_some());
         status.set(Status::SEEN_REPLY, self.state == CtState::Established);

@@ -1,9 +1,10 @@
 //! The path of a packet, stage by stage.
 //!
-//! `received` and `sent` are the whole story: each line is a stage, and a stage that ends the
-//! packet's life returns a [`Stop`]. The order is that of the netfilter hook priorities:
-//! defragmentation -400, raw -300, tracking -200, mangle -150, filter 0, security 50, and at the
-//! very end helpers and confirmation.
+//! `received`, `pass` and `sent` are the whole story: each line is a stage, and a stage that ends
+//! the packet's life returns a [`Stop`]. A packet that follows the course of others (see
+//! [`crate::course`]) takes the same stages without walking the rules. The order is that of the
+//! netfilter hook priorities: defragmentation -400, raw -300, tracking -200, mangle -150, filter
+//! 0, security 50, and at the very end helpers and confirmation.
 
 use crate::engine::Engine;
 use crate::help::HelpState;
@@ -11,13 +12,14 @@ use crate::outcome::{Path, RuleAt};
 use crate::packet::{Ingress, Packet, Presumed};
 use crate::trace::{Step, Trace};
 use kinwall_conntrack::defrag::{Defragmented, Place};
-use kinwall_conntrack::{Conntrack, HelperId, PacketCt, Tracked};
-use kinwall_rules::eval::Decision;
-use kinwall_rules::facts::{Connections, Facts, Owner, PacketState};
+use kinwall_conntrack::proto::Packet as Arrived;
+use kinwall_conntrack::{Conntrack, Found, HelperId, PacketCt, Prepared, Tracked};
+use kinwall_helpers::Instances;
+use kinwall_rules::eval::{Decision, Walk};
+use kinwall_rules::facts::{Connections, Facts, Key, LazyCt, Owner, PacketState};
 use kinwall_terms::ct::CtFacts;
 use kinwall_terms::{
-    CtState, Direction, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple,
-    Verdict, Zone,
+    CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
 };
 use kinwall_topology::{Destination, RouteKind};
 use kinwall_wire::Headers;
@@ -31,26 +33,32 @@ pub(crate) struct Passage<'p, 'b, 't> {
     pub(crate) path: Path,
     pub(crate) in_iface: Option<InterfaceName>,
     pub(crate) out_iface: Option<InterfaceName>,
+    /// What most rules compare, but for the interfaces.
+    pub(crate) key: Key,
     /// What rules changed.
     pub(crate) state: PacketState,
     /// What tracking said; `None` before it.
     pub(crate) ct: Option<PacketCt>,
-    /// What rules may ask of its connection, once one has been reached that could.
-    pub(crate) known: Option<Known>,
-    /// What tracking shall say, instead of looking.
-    pub(crate) presumed: Option<&'t Presumed>,
     /// The last rule that decided something.
     pub(crate) rule: Option<RuleAt>,
     /// The queue a rule handed the packet to.
     pub(crate) queued: Option<u16>,
-    pub(crate) trace: Option<&'t mut Trace>,
+    /// Its connection in the default zone, if there is one, once that was looked for.
+    pub(crate) sought: Option<Option<Found>>,
+    /// How many rules matched before tracking.
+    pub(crate) rules_before: usize,
+    pub(crate) aids: Aids<'t>,
 }
 
-/// What rules may ask of a connection, but for the name of its master's helper.
-#[derive(Clone, Copy)]
-pub(crate) struct Known {
-    facts: CtFacts<'static>,
-    master_helper: Option<HelperId>,
+/// What comes with a packet besides the packet.
+#[derive(Default)]
+pub(crate) struct Aids<'t> {
+    /// What tracking shall say, instead of looking.
+    pub(crate) presumed: Option<&'t Presumed>,
+    /// Where its connection is looked for, as long as it is the packet that came.
+    pub(crate) prepared: Option<&'t Prepared>,
+    /// Where its steps are written down.
+    pub(crate) trace: Option<&'t mut Trace>,
 }
 
 /// The end of a packet's life before the end of its path.
@@ -73,22 +81,35 @@ impl Engine {
     pub(crate) fn received(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         self.arrive(p)?;
         self.defragment(p, Hook::Prerouting)?;
-        self.rules(p, Table::Raw, Hook::Prerouting)?;
-        self.track(p, Hook::Prerouting)?;
+        match self.recall(p) {
+            Some(course) => self.follow(p, course)?,
+            None => {
+                self.memory.begin_lesson();
+                self.rules(p, Table::Raw, Hook::Prerouting)?;
+                p.rules_before = self.memory.lesson_length();
+                self.track(p, Hook::Prerouting)?;
+                self.pass(p)?;
+                self.learn(p);
+            }
+        }
+        self.help(p).inspect_err(|_| p.rule = None)?;
+        self.confirm(p).inspect_err(|_| p.rule = None)
+    }
+
+    /// From tracking to the end of the rules.
+    fn pass(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         self.rules(p, Table::Mangle, Hook::Prerouting)?;
         self.route(p)?;
         if p.path == Path::Delivered {
             self.rules(p, Table::Mangle, Hook::Input)?;
             self.rules(p, Table::Filter, Hook::Input)?;
-            self.rules(p, Table::Security, Hook::Input)?;
+            self.rules(p, Table::Security, Hook::Input)
         } else {
             self.rules(p, Table::Mangle, Hook::Forward)?;
             self.rules(p, Table::Filter, Hook::Forward)?;
             self.rules(p, Table::Security, Hook::Forward)?;
-            self.rules(p, Table::Mangle, Hook::Postrouting)?;
+            self.rules(p, Table::Mangle, Hook::Postrouting)
         }
-        self.help(p).inspect_err(|_| p.rule = None)?;
-        self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
     /// A packet that the gateway itself sends.
@@ -140,6 +161,8 @@ impl Engine {
                 p.headers =
                     Headers::parse(&datagram).map_err(|error| Stop::drop(error.reason()))?;
                 p.packet.bytes = Cow::Owned(datagram);
+                p.aids.prepared = None;
+                p.key = Key::new(&p.headers, &p.packet.bytes);
                 let length = p.headers.total_length;
                 p.note(|| Step::Reassembled { length });
                 Ok(())
@@ -148,44 +171,77 @@ impl Engine {
     }
 
     /// Walks the chain that `table` has at `hook`.
+    #[inline]
     fn rules(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, hook: Hook) -> Stage {
-        let family = p.headers.family;
-        let Some(program) = &self.programs[family.index()] else { return Ok(()) };
-        if !program.has_chain(table, hook) {
-            return Ok(());
-        }
-        if p.known.is_none() {
-            p.known = p.ct.and_then(|ct| known_of(&self.conntrack, p, ct));
-        }
-        let name = |helper: HelperId| Some(self.settings.instances.get(helper.0)?.name.as_str());
-        let ct_facts = p.known.map(|known| CtFacts {
-            master_helper: known.master_helper.and_then(name),
-            ..known.facts
-        });
+        let Some(program) = &self.programs[p.headers.family.index()] else { return Ok(()) };
+        let walks = match p.aids.trace {
+            Some(_) => program.has_chain(table, hook),
+            None => program.has_rules(table, hook),
+        };
+        if walks { self.walk(p, table, hook) } else { Ok(()) }
+    }
+
+    fn walk(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, hook: Hook) -> Stage {
+        let Some(program) = &self.programs[p.headers.family.index()] else { return Ok(()) };
+        let in_iface = p.in_iface.filter(|_| sees_in(hook));
+        let out_iface = p.out_iface.filter(|_| sees_out(hook));
+        let key = p.key.at(in_iface.as_ref(), out_iface.as_ref());
+        let length = p.headers.total_length;
+        let from = match p.aids.trace {
+            Some(_) => None,
+            None => match program.glance(table, hook, &key, &mut self.memory, length) {
+                Ok(walk) => return self.obey(p, table, walk),
+                Err(place) => Some(place),
+            },
+        };
+        let known = Known {
+            conntrack: &self.conntrack,
+            instances: &self.settings.instances,
+            headers: &p.headers,
+            presumed: p.aids.presumed,
+            ct: p.ct.unwrap_or(PacketCt::UNTRACKED),
+            now: p.now,
+        };
+        let ask = || known.facts();
+        let ct = LazyCt::new(&ask);
         let facts = Facts {
             headers: &p.headers,
             bytes: &p.packet.bytes,
             link: &p.packet.link,
             hook,
-            in_iface: if sees_in(hook) { p.in_iface } else { None },
-            out_iface: if sees_out(hook) { p.out_iface } else { None },
+            in_iface,
+            out_iface,
             local: matches!(p.packet.ingress, Ingress::Local { .. }),
             ct_state: p.ct.map_or(CtState::Invalid, |ct| ct.state),
-            ct: ct_facts.as_ref(),
+            ct: known.has_connection().then_some(&ct),
             now: p.now,
             topology: &self.topology,
-            others: &Others { conntrack: &self.conntrack, now: p.now },
+            others: &known,
             owner: p.owner(),
         };
-        let mut steps = p.trace.as_ref().map(|_| kinwall_rules::eval::Trace::default());
-        let walk = program.walk(table, &facts, &mut p.state, &mut self.memory, steps.as_mut());
+        let walk = match from {
+            Some(place) => {
+                program.walk_on(place, &key, &facts, &mut p.state, &mut self.memory, None)
+            }
+            None => {
+                let mut steps = kinwall_rules::eval::Trace::default();
+                let trace = Some(&mut steps);
+                let walk = program.walk(table, &facts, &mut p.state, &mut self.memory, trace);
+                let family = p.headers.family;
+                p.note(|| Step::Chain { family, table, hook, walk, steps });
+                walk
+            }
+        };
         if let (Some(mark), Some(id)) = (p.state.connmark, p.ct.and_then(|ct| ct.conn)) {
             self.conntrack.set_mark(id, mark);
-            if let Some(known) = &mut p.known {
-                known.facts.mark = mark;
-            }
         }
-        p.note(|| Step::Chain { family, table, hook, walk, steps: steps.unwrap_or_default() });
+        self.obey(p, table, walk)
+    }
+
+    /// Does with the packet what a walk through `table` has decided.
+    #[inline]
+    fn obey(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, walk: Walk) -> Stage {
+        let family = p.headers.family;
         let rule = walk.rule.map(|rule| RuleAt { family, rule });
         match walk.decision {
             Decision::Accept => {
@@ -212,28 +268,93 @@ impl Engine {
 
     /// Finds the packet's connection, or begins one.
     fn track(&mut self, p: &mut Passage<'_, '_, '_>, hook: Hook) -> Stage {
-        let template = p.state.ct.take().unwrap_or_default();
-        let ct = if template.notrack {
+        let template = p.state.ct.take();
+        let ct = if template.as_ref().is_some_and(|template| template.notrack) {
             PacketCt::UNTRACKED
-        } else if let Some(presumed) = p.presumed {
+        } else if let Some(presumed) = p.aids.presumed {
             presumed.packet_ct()
         } else {
-            let prerouting = hook == Hook::Prerouting;
-            let bytes = &p.packet.bytes;
-            match self.conntrack.track(p.now, &p.headers, bytes, prerouting, template.zone) {
+            let zone = template.as_ref().map_or(Zone::default(), |template| template.zone);
+            match self.look_up(p, zone, hook == Hook::Prerouting) {
                 Tracked::Drop(reason) => return Err(Stop::drop(reason)),
                 Tracked::Packet(ct) => ct,
             }
         };
         p.ct = Some(ct);
-        if p.trace.is_some() {
+        p.key = p.key.tracked(ct.state);
+        if p.aids.trace.is_some() {
             let connection = ct.conn.and_then(|id| self.connection_facts(id, ct.direction));
             p.note(|| Step::Tracked { ct, connection });
         }
         if ct.new {
-            self.assign_helper(p, ct, &template);
+            self.assign_helper(p, ct, template.as_ref());
         }
         Ok(())
+    }
+
+    /// The packet's connection by the table, by what is known of it already where that still holds.
+    fn look_up(&mut self, p: &Passage<'_, '_, '_>, zone: Zone, prerouting: bool) -> Tracked {
+        let (headers, bytes) = (&p.headers, &*p.packet.bytes);
+        let packet = Arrived { headers, bytes, prerouting, now: p.now };
+        match (p.aids.prepared, p.sought) {
+            (Some(prepared), Some(found)) if zone == Zone::default() => {
+                self.conntrack.track_found(&packet, zone.into(), prepared, found)
+            }
+            (Some(prepared), None) if zone == Zone::default() => {
+                self.conntrack.track_prepared(&packet, zone.into(), prepared)
+            }
+            _ => self.conntrack.track(p.now, headers, bytes, prerouting, zone),
+        }
+    }
+
+    /// The course that the packet's connection has noted.
+    fn recall(&mut self, p: &mut Passage<'_, '_, '_>) -> Option<u16> {
+        let prepared = p.aids.prepared.filter(|_| p.may_follow())?;
+        let found = self.conntrack.find_prepared(prepared);
+        p.sought = Some(found);
+        let number = self.conntrack.note(found?);
+        let course = self.courses.get(number)?;
+        (course.in_iface == p.in_iface).then_some(number)
+    }
+
+    /// Takes a packet along a course. One that is not of an open connection after all leaves it
+    /// after tracking: up to there no more than its addresses has been asked for.
+    fn follow(&mut self, p: &mut Passage<'_, '_, '_>, number: u16) -> Stage {
+        let (family, length) = (p.headers.family, p.headers.total_length);
+        let Some(course) = self.courses.get(number) else { return Ok(()) };
+        self.memory.count_all(family, &course.before, length);
+        self.track(p, Hook::Prerouting)?;
+        let Some(PacketCt { state: CtState::Established, .. }) = p.ct else {
+            return self.pass(p);
+        };
+        let Some(course) = self.courses.get(number) else { return Ok(()) };
+        p.path = course.path;
+        if course.path == Path::Forwarded {
+            p.out_iface = course.out_iface;
+            p.count_down()?;
+        }
+        p.rule = course.rule.map(|rule| RuleAt { family, rule });
+        self.memory.count_all(family, &course.after, length);
+        Ok(())
+    }
+
+    /// Notes with an open connection the way its packet took, if all that come after it in this
+    /// direction must take the same.
+    fn learn(&mut self, p: &Passage<'_, '_, '_>) {
+        let Some(PacketCt { state: CtState::Established, conn: Some(id), has_ties, .. }) = p.ct
+        else {
+            return;
+        };
+        if has_ties || p.queued.is_some() || !p.may_follow() {
+            return;
+        }
+        let Some(rules) = self.memory.lesson() else { return };
+        let ends = [p.in_iface, p.out_iface];
+        let rule = p.rule.map(|at| at.rule);
+        let number = self.courses.number(ends, p.path, rule, rules, p.rules_before);
+        if let (Some(number), Some(ct)) = (number, p.ct) {
+            self.conntrack.set_note(id, ct.direction, number);
+        }
     }
 
     /// Decides between INPUT and FORWARD, as routing does between the hooks.
@@ -249,12 +370,7 @@ impl Engine {
                 p.path = Path::Forwarded;
                 p.out_iface = out;
                 p.note(|| Step::Routed { path: Path::Forwarded, out });
-                if p.state.ttl <= 1 {
-                    return Err(Stop::drop(Reason::HopLimit));
-                }
-                // Linux counts down before the FORWARD chains: their rules see the new value.
-                p.state.ttl -= 1;
-                Ok(())
+                p.count_down()
             }
         }
     }
@@ -287,9 +403,26 @@ impl Engine {
 impl Passage<'_, '_, '_> {
     /// Adds a step to the trace, when there is one.
     pub(crate) fn note(&mut self, step: impl FnOnce() -> Step) {
-        if let Some(trace) = &mut self.trace {
+        if let Some(trace) = &mut self.aids.trace {
             trace.steps.push(step());
         }
+    }
+
+    /// Whether the packet is such that it may follow the course of others.
+    fn may_follow(&self) -> bool {
+        self.aids.trace.is_none()
+            && self.aids.presumed.is_none()
+            && self.headers.fragment.is_none()
+            && self.headers.ports().is_some()
+    }
+
+    /// A hop more. Linux counts before the FORWARD chains: their rules see the new value.
+    fn count_down(&mut self) -> Stage {
+        if self.state.ttl <= 1 {
+            return Err(Stop::drop(Reason::HopLimit));
+        }
+        self.state.ttl -= 1;
+        Ok(())
     }
 
     fn end_by(&mut self, rule: Option<RuleAt>, verdict: Verdict, reason: Option<Reason>) -> Stage {
@@ -315,52 +448,40 @@ fn sees_out(hook: Hook) -> bool {
     matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting)
 }
 
-/// The connection table as connlimit asks it.
-struct Others<'a> {
+/// What rules may ask of connections.
+struct Known<'a> {
     conntrack: &'a Conntrack<HelpState>,
+    instances: &'a Instances,
+    headers: &'a Headers,
+    presumed: Option<&'a Presumed>,
+    ct: PacketCt,
     now: Time,
 }
 
-impl Connections for Others<'_> {
-    fn is_open(&self, original: &Tuple, zone: Zone) -> bool {
-        self.conntrack.is_live(original, zone, self.now)
+impl<'a> Known<'a> {
+    /// Whether the packet has a connection.
+    fn has_connection(&self) -> bool {
+        match self.presumed {
+            Some(presumed) => presumed.has_connection(),
+            None => self.ct.conn.is_some(),
+        }
+    }
+
+    /// What is known of the packet's connection.
+    fn facts(&self) -> CtFacts<'a> {
+        let name = |helper: HelperId| Some(self.instances.get(helper.0)?.name.as_str());
+        if let Some(presumed) = self.presumed {
+            return presumed.facts(self.headers, presumed.master_helper.and_then(name));
+        }
+        let PacketCt { conn, direction, .. } = self.ct;
+        let facts = conn.and_then(|id| self.conntrack.facts(id, direction, self.now, &name));
+        // A connection does not vanish while its packet is under way.
+        facts.unwrap_or_else(|| Presumed::of(&self.ct).facts(self.headers, None))
     }
 }
 
-/// What rules may ask of the packet's connection.
-fn known_of(
-    conntrack: &Conntrack<HelpState>,
-    p: &Passage<'_, '_, '_>,
-    ct: PacketCt,
-) -> Option<Known> {
-    let Some(presumed) = p.presumed else {
-        let id = ct.conn?;
-        let facts = conntrack.facts(id, ct.direction, p.now, &|_| None)?;
-        let master = if facts.has_master { conntrack.master(id) } else { None };
-        return Some(Known { facts, master_helper: master.and_then(|master| master.helper) });
-    };
-    if !presumed.has_connection() {
-        return None;
+impl Connections for Known<'_> {
+    fn is_open(&self, original: &Tuple, zone: Zone) -> bool {
+        self.conntrack.is_live(original, zone, self.now)
     }
-    let (sport, dport) = p.headers.ports().unwrap_or_default();
-    let Headers { src, dst, proto, .. } = p.headers;
-    let own = Tuple { src, dst, sport, dport, proto };
-    let other = own.invert().unwrap_or(own);
-    let (original, reply) = match presumed.direction {
-        Direction::Original => (own, other),
-        Direction::Reply => (other, own),
-    };
-    let facts = CtFacts {
-        direction: presumed.direction,
-        status: presumed.status(),
-        original,
-        reply,
-        mark: 0,
-        expires_s: 0,
-        has_master: presumed.master_helper.is_some(),
-        master_helper: None,
-        counters: None,
-        zone: [0; 2],
-    };
-    Some(Known { facts, master_helper: presumed.master_helper })
 }

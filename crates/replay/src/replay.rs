@@ -5,11 +5,13 @@ use crate::arrival::{Arrival, Arrivals};
 use crate::output::{Skipped, Summary};
 use crate::source::{Frame, Source};
 use crate::tally::Tally;
-use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
+use kinwall_engine::{
+    DATAGRAM_MAX_BYTES, Engine, Foreseen, Ingress, Outcome, Packet, SettingError, Trace,
+};
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
-use kinwall_wire::link::{self, LinkError, PacketType};
-use kinwall_wire::{Headers, L4, LinkFacts};
+use kinwall_wire::link::{self, Link, LinkError, PacketType};
+use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -38,6 +40,25 @@ pub struct Change {
 /// Packets that [`Replay::look_ahead`] looks at.
 pub const LOOK_AHEAD: u64 = 32;
 
+/// What was found out of packets before their turn.
+#[derive(Default)]
+struct Ahead {
+    /// The number of the first of them.
+    first: u64,
+    /// The link headers of those that hold an IP packet.
+    links: Vec<Option<Link>>,
+    foreseen: Vec<Foreseen>,
+}
+
+impl Ahead {
+    /// Of the packet with this number, if it holds an IP packet.
+    #[inline]
+    fn get(&self, number: u64) -> Option<(Link, &Foreseen)> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        Some(((*self.links.get(place)?)?, self.foreseen.get(place)?))
+    }
+}
+
 /// An engine that is fed from captures.
 pub struct Replay {
     pub(crate) engine: Engine,
@@ -47,6 +68,8 @@ pub struct Replay {
     now: Option<Time>,
     arrivals: Arrivals,
     pub(crate) announcements: Announcements,
+    /// Packets that were looked at before their turn.
+    ahead: Ahead,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
     tally: Tally,
@@ -63,6 +86,7 @@ impl Replay {
             changes: changes.into(),
             now: None,
             arrivals: Arrivals::default(),
+            ahead: Ahead::default(),
             announcements: Announcements::default(),
             mended: Vec::new(),
             tally,
@@ -111,7 +135,20 @@ impl Replay {
             self.engine.set(&change.key, &change.value)?;
         }
         self.tally.frame(frame);
-        let Some((link, network)) = self.strip(frame) else { return Ok(None) };
+        let ahead = self.ahead.get(frame.number);
+        let read = match ahead {
+            Some((link, _)) => Ok(link),
+            None => read_link(frame),
+        };
+        let link = match read.and_then(|link| seen_by_gateway(&link).map(|()| link)) {
+            Ok(link) => link,
+            Err(cause) => {
+                *cause(&mut self.tally.skipped) += 1;
+                return Ok(None);
+            }
+        };
+        let network = link.network(frame.bytes);
+        let link = link.facts();
         let ingress = match self.arrivals.judge(frame, &link, network, self.engine.topology()) {
             Arrival::By(interface) => Ingress::Interface(interface),
             Arrival::Sent => Ingress::Local { owner: None },
@@ -120,20 +157,23 @@ impl Replay {
                 return Ok(None);
             }
         };
-        let now = self.advance(frame.time);
+        let now = advance(&mut self.now, self.clock, frame.time);
         let network = match frame.is_cut() {
             true => mend(network, frame, &mut self.mended),
             false => network,
         };
         let bytes = Cow::Borrowed(network);
         let mut packet = Packet { number: frame.number, ingress, link, mark: 0, bytes };
-        let expectations = self.engine.conntrack().stats().expectations_created;
-        let outcome = match trace {
-            Some(trace) => self.engine.handle_traced(now, &mut packet, trace),
-            None => self.engine.handle(now, &mut packet),
+        let expectations = self.engine.conntrack().expectations_created();
+        let outcome = match (trace, ahead) {
+            (Some(trace), _) => self.engine.handle_traced(now, &mut packet, trace),
+            (None, Some((_, foreseen))) if !frame.is_cut() => {
+                self.engine.handle_foreseen(now, &mut packet, foreseen)
+            }
+            (None, _) => self.engine.handle(now, &mut packet),
         };
         self.tally.outcome(&outcome);
-        if self.engine.conntrack().stats().expectations_created > expectations
+        if self.engine.conntrack().expectations_created() > expectations
             && let Ok(headers) = Headers::parse(&packet.bytes)
         {
             self.announcements.keep(frame.number, headers.payload(&packet.bytes));
@@ -141,45 +181,21 @@ impl Replay {
         Ok(Some(outcome))
     }
 
-    /// Brings what the tables know of the next packets of `source` near, all at once: call it
-    /// every [`LOOK_AHEAD`] packets. Answers do not depend on it, only time does.
+    /// Looks at the next packets of `source` before their turn, so that what the tables know of
+    /// them comes near all at once: call it every [`LOOK_AHEAD`] packets. Answers do not depend
+    /// on it, only time does.
     pub fn look_ahead(&mut self, source: &Source) {
-        let Some((link_type, upcoming)) = source.upcoming() else { return };
-        let networks = upcoming.take(LOOK_AHEAD as usize).filter_map(|bytes| {
-            let link = link::strip(link_type, bytes).ok()?;
-            link.is_ip().then(|| link.network(bytes))
+        let Ahead { first, links, foreseen } = &mut self.ahead;
+        links.clear();
+        foreseen.clear();
+        let Some((number, link_type, upcoming)) = source.upcoming() else { return };
+        *first = number;
+        let networks = upcoming.take(LOOK_AHEAD as usize).map(|bytes| {
+            let link = link::strip(link_type, bytes).ok().filter(Link::is_ip);
+            links.push(link);
+            link.map_or(&bytes[..0], |link| link.network(bytes))
         });
-        self.engine.foresee(networks);
-    }
-
-    fn strip<'a>(&mut self, frame: &Frame<'a>) -> Option<(LinkFacts, &'a [u8])> {
-        let Skipped { not_ip, unread, other_host, .. } = &mut self.tally.skipped;
-        let link = match frame.link_type.map(|link_type| link::strip(link_type, frame.bytes)) {
-            Some(Ok(link)) if link.is_ip() => link,
-            Some(Ok(_) | Err(LinkError::Llc | LinkError::Protocol(_))) => {
-                *not_ip += 1;
-                return None;
-            }
-            Some(Err(LinkError::Truncated | LinkError::Version(_))) | None => {
-                *unread += 1;
-                return None;
-            }
-        };
-        if link.packet_type == PacketType::OtherHost {
-            *other_host += 1;
-            return None;
-        }
-        Some((link.facts(), link.network(frame.bytes)))
-    }
-
-    fn advance(&mut self, captured: Time) -> Time {
-        let now = match (self.now, self.clock) {
-            (None, _) => captured,
-            (Some(now), Clock::Frozen) => now,
-            (Some(now), Clock::Capture) => now.max(captured),
-        };
-        self.now = Some(now);
-        now
+        self.engine.foresee(networks, foreseen);
     }
 
     /// Interfaces that the captures name and the topology does not have, with the number of the
@@ -203,6 +219,44 @@ impl Replay {
     pub fn now(&self) -> Time {
         self.now.unwrap_or_default()
     }
+}
+
+/// Where a packet that is left out is counted.
+type Cause = fn(&mut Skipped) -> &mut u64;
+
+/// The link header of a packet.
+fn read_link(frame: &Frame<'_>) -> Result<Link, Cause> {
+    let read = frame.link_type.map(|link_type| link::strip(link_type, frame.bytes));
+    match read {
+        Some(Ok(link)) => Ok(link),
+        Some(Err(LinkError::Llc | LinkError::Protocol(_))) => Err(|skipped| &mut skipped.not_ip),
+        Some(Err(LinkError::Truncated | LinkError::Version(_))) | None => {
+            Err(|skipped| &mut skipped.unread)
+        }
+    }
+}
+
+/// Whether the gateway saw a packet behind such a link header, and it is IP.
+#[inline]
+fn seen_by_gateway(link: &Link) -> Result<(), Cause> {
+    if !link.is_ip() {
+        Err(|skipped| &mut skipped.not_ip)
+    } else if link.packet_type == PacketType::OtherHost {
+        Err(|skipped| &mut skipped.other_host)
+    } else {
+        Ok(())
+    }
+}
+
+/// Moves the clock to the time of a packet, and says what it shows.
+fn advance(shown: &mut Option<Time>, clock: Clock, captured: Time) -> Time {
+    let now = match (*shown, clock) {
+        (None, _) => captured,
+        (Some(now), Clock::Frozen) => now,
+        (Some(now), Clock::Capture) => now.max(captured),
+    };
+    *shown = Some(now);
+    now
 }
 
 /// A packet of which the capture kept only the beginning, as it may have been: as long as it

@@ -180,12 +180,12 @@ impl Source {
     }
 
     /// The packets that come next, as far as they are at hand without reading: those of a single
-    /// pcap. Where there are several captures, or pcapng, none.
-    pub(crate) fn upcoming(&self) -> Option<(LinkType, impl Iterator<Item = &[u8]>)> {
-        match self.captures.as_slice() {
-            [only] => only.reader.upcoming(),
-            _ => None,
-        }
+    /// pcap, with the number of the first and their link type. Where there are several captures,
+    /// or pcapng, none.
+    pub(crate) fn upcoming(&self) -> Option<(u64, LinkType, impl Iterator<Item = &[u8]>)> {
+        let [only] = self.captures.as_slice() else { return None };
+        let (link_type, packets) = only.reader.upcoming()?;
+        Some((self.number + 1, link_type, packets))
     }
 
     /// Moves the capture that gave the last packet on, and finds the one to give the next.

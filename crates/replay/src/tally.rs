@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     rules: [Vec<u64>; 2],
 }
 
+/// In the order of their declaration.
 const STATES: [CtState; 5] =
     [CtState::Invalid, CtState::New, CtState::Related, CtState::Established, CtState::Untracked];
 
@@ -56,10 +57,7 @@ impl Tally {
 
     pub(crate) fn outcome(&mut self, outcome: &Outcome) {
         self.verdicts[kind(outcome.verdict)] += 1;
-        let state = outcome.ct_state.map_or(STATES.len(), |state| {
-            STATES.iter().position(|known| *known == state).unwrap_or(STATES.len())
-        });
-        self.states[state] += 1;
+        self.states[outcome.ct_state.map_or(STATES.len(), |state| state as usize)] += 1;
         if !matches!(outcome.verdict, Verdict::Drop | Verdict::Reject(_)) {
             return;
         }

@@ -1,11 +1,13 @@
 //! Rule sets to programs.
 
-use crate::eval::ChainId;
+use crate::eval::{ChainId, Decision};
 use crate::index::{Builder, HEAD_RULES, RULES_MIN};
 use crate::memory::Slot;
-use crate::program::{Chain, Compiled, Next, Program};
-use crate::ruleset::{self, Rule, Ruleset};
+use crate::program::{Chain, Compiled, Next, Program, entry_number};
+use crate::ruleset::{self, Policy, Rule, Ruleset};
+use crate::sieve::{STATES, Sieve};
 use crate::targets::Target;
+use kinwall_terms::Reason;
 
 /// The answer for rules that cannot be evaluated: the user's word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +48,10 @@ impl Program {
         let mut program = Program {
             family: ruleset.family,
             rules: Vec::with_capacity(ruleset.len()),
+            sieves: Vec::with_capacity(ruleset.len()),
             chains: Vec::new(),
             entries: [[None; 5]; 5],
+            busy: 0,
             slots: 0,
             index: Default::default(),
         };
@@ -60,17 +64,27 @@ impl Program {
                 if let Some(hook) = chain.hook {
                     program.entries[table.index()][hook.index()] = Some(id);
                 }
+                let is_busy = !chain.rules.is_empty() || chain.policy == Some(Policy::Drop);
+                if let (Some(hook), true) = (chain.hook, is_busy) {
+                    program.busy |= 1 << entry_number(table, hook);
+                }
                 let start = program.rules.len() as u32;
                 for rule in &chain.rules {
                     program.add(rule, id, &chain_of, options);
                 }
                 let end = program.rules.len() as u32;
+                let own = program.sieves.get(start as usize..).unwrap_or_default();
+                let starts = STATES.map(|state| {
+                    let open = own.iter().position(|sieve| !sieve.excludes(state));
+                    open.map_or(end, |position| start + position as u32)
+                });
                 let (one_by_one, shapes) = add_to_index(&mut index, chain, start, end);
                 program.chains.push(Chain {
                     table,
                     name: chain.name.clone(),
                     policy: chain.policy,
                     rules: start..end,
+                    starts,
                     one_by_one,
                     shapes,
                 });
@@ -90,6 +104,8 @@ impl Program {
         let next = match &rule.target {
             None => Next::Rule,
             Some(Target::Return) => Next::Return,
+            Some(Target::Accept) => Next::Decide(Decision::Accept),
+            Some(Target::Drop) => Next::Decide(Decision::Drop(Reason::Rule)),
             Some(Target::Jump(name)) => chain_of(name).map_or(Next::Rule, Next::Jump),
             Some(Target::Goto(name)) => chain_of(name).map_or(Next::Rule, Next::Goto),
             Some(_) => Next::Target,
@@ -97,7 +113,19 @@ impl Program {
         let first_slot = Slot(self.slots);
         self.slots += slots_of(rule);
         let assume = options.assumed(rule);
-        self.rules.push(Compiled { rule: rule.clone(), next, chain, first_slot, assume });
+        let sieve = Sieve::new(rule);
+        self.sieves.push(sieve);
+        let beyond = rule.matches.get(usize::from(sieve.covered)..).unwrap_or_default();
+        let asks_steadily = beyond.iter().all(|found| found.kind().spec().steady);
+        self.rules.push(Compiled {
+            is_steady: asks_steadily && !matches!(next, Next::Target),
+            rule: rule.clone(),
+            next,
+            chain,
+            first_slot,
+            assume,
+            is_covered: usize::from(sieve.covered) == rule.matches.len(),
+        });
     }
 }
 

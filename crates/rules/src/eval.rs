@@ -206,12 +206,24 @@ pub(crate) fn rule(
     assume: Option<bool>,
     scene: &mut Scene<'_, '_>,
 ) -> Outcome {
-    if let Some(part) = base(rule, scene.facts) {
-        return Outcome::Missed(part);
+    match base(rule, scene.facts) {
+        Some(part) => Outcome::Missed(part),
+        None => matches(rule, 0, first_slot, assume, scene),
     }
+}
+
+/// Tries the matches of a rule from the one at `from` on; those before it hold, and remember
+/// nothing.
+pub(crate) fn matches(
+    rule: &Rule,
+    from: usize,
+    first_slot: Slot,
+    assume: Option<bool>,
+    scene: &mut Scene<'_, '_>,
+) -> Outcome {
     let mut unknown = None;
     let mut slot = first_slot;
-    for (index, found) in rule.matches.iter().enumerate() {
+    for (index, found) in rule.matches.iter().enumerate().skip(from) {
         let part = Part::Match(index.min(usize::from(u16::MAX)) as u16);
         let remembers = found.kind().spec().stateful;
         scene.slot = slot;

@@ -1,10 +1,12 @@
 //! What rules read of a packet, and what they change while it walks.
 
 use crate::eval::RuleId;
+pub use crate::key::Key;
 use kinwall_terms::ct::CtFacts;
 use kinwall_terms::{CtState, Hook, InterfaceName, Tuple, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 /// Everything a rule may ask about a packet. The rules change nothing of it: what they do change
@@ -28,7 +30,7 @@ pub struct Facts<'a> {
     /// Its ct state. [`CtState::Invalid`] before tracking.
     pub ct_state: CtState,
     /// Its connection, when it has one.
-    pub ct: Option<&'a CtFacts<'a>>,
+    pub ct: Option<&'a LazyCt<'a>>,
     /// The moment.
     pub now: kinwall_terms::Time,
     /// Interfaces, addresses and routes.
@@ -38,6 +40,10 @@ pub struct Facts<'a> {
     /// Who sent it, for the gateway's own packets, where that is known.
     pub owner: Option<Owner>,
 }
+
+/// What rules may ask of a packet's connection, put together when one of them does: most rules
+/// ask for no more than the ct state.
+pub type LazyCt<'a> = LazyCell<CtFacts<'a>, &'a dyn Fn() -> CtFacts<'a>>;
 
 /// What connlimit asks of the connection table.
 pub trait Connections {

@@ -11,10 +11,9 @@
 //! would have changed nothing. Ports of a rule that drops packets without ports (`multiport`)
 //! are left out once more for exactly those packets.
 
-use crate::facts::Facts;
+use crate::key::{Key, left_aligned, name_key};
 use crate::matches::Match;
 use crate::matches::multiport::Side;
-use crate::matches::tcp::any_ports;
 use crate::option::Test;
 use crate::ruleset::Rule;
 use crate::value::{InterfacePattern, Network, PortRange};
@@ -52,55 +51,6 @@ struct Shape {
     portless: bool,
 }
 
-/// The fields of a packet, or those a rule fixes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Key {
-    proto: u8,
-    /// Addresses are aligned to the left.
-    src: u128,
-    dst: u128,
-    sport: u16,
-    dport: u16,
-    in_iface: [u64; 2],
-    out_iface: [u64; 2],
-    has_ports: bool,
-    /// Whether the header is not there as a whole; ports may be, even so.
-    is_cut: bool,
-}
-
-impl Key {
-    /// The fields of a packet.
-    pub(crate) fn of(facts: &Facts<'_>) -> Key {
-        let headers = facts.headers;
-        let whole = headers.ports();
-        let ports = whole.or_else(|| any_ports(headers, facts.bytes));
-        let (sport, dport) = ports.unwrap_or((0, 0));
-        Key {
-            proto: headers.proto.0,
-            src: left_aligned(headers.src),
-            dst: left_aligned(headers.dst),
-            sport,
-            dport,
-            in_iface: name_key(facts.in_iface.as_ref()),
-            out_iface: name_key(facts.out_iface.as_ref()),
-            has_ports: ports.is_some(),
-            is_cut: whole.is_none(),
-        }
-    }
-}
-
-fn left_aligned(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-fn name_key(name: Option<&InterfaceName>) -> [u64; 2] {
-    let bytes = name.map_or(0, |name| u128::from_ne_bytes(*name.bytes()));
-    [bytes as u64, (bytes >> 64) as u64]
-}
-
 impl Shape {
     /// Whether the packet can be found under this shape at all.
     fn fits(&self, key: &Key) -> bool {
@@ -128,7 +78,7 @@ impl Shape {
         }
         for (looked_at, name) in [(self.in_iface, key.in_iface), (self.out_iface, key.out_iface)] {
             if looked_at {
-                hash = mix(mix(hash, name[0]), name[1]);
+                hash = mix(mix(hash, (name >> 64) as u64), name as u64);
             }
         }
         hash
@@ -226,11 +176,11 @@ fn network_key(test: &Option<Test<Network>>) -> (u8, u128) {
     }
 }
 
-fn interface_key(test: &Option<Test<InterfacePattern>>) -> (bool, [u64; 2]) {
+fn interface_key(test: &Option<Test<InterfacePattern>>) -> (bool, u128) {
     let exact = test.filter(|test| !test.invert && !test.value.is_prefix());
     match exact.and_then(|test| InterfaceName::new(test.value.stem())) {
         Some(name) => (true, name_key(Some(&name))),
-        None => (false, [0; 2]),
+        None => (false, 0),
     }
 }
 

@@ -32,12 +32,24 @@ pub enum Remembered {
     Connlimit(Box<connlimit::Counted>),
 }
 
+/// What there is to learn from the walks of one packet: see [`Memory::lesson`].
+#[derive(Debug, Default)]
+struct Lesson {
+    matched: Vec<RuleId>,
+    /// A rule was tried whose answer the next packet of the connection need not get.
+    is_lost: bool,
+}
+
+/// Rules that match in a lesson, at most.
+const LESSON_MAX: usize = 32;
+
 /// What all rules remember.
 #[derive(Debug, Default)]
 pub struct Memory {
     slots: [Vec<Remembered>; 2],
     counters: [Vec<Counters>; 2],
     seed: u64,
+    lesson: Lesson,
     /// The lists of `recent`.
     pub recent: recent::Lists,
     /// The tables of `hashlimit`.
@@ -75,8 +87,53 @@ impl Memory {
         &mut slots[index]
     }
 
+    /// Forgets the lesson: another packet comes.
+    #[inline]
+    pub fn begin_lesson(&mut self) {
+        self.lesson.matched.clear();
+        self.lesson.is_lost = false;
+    }
+
+    /// The rules that matched since the beginning of the lesson, in order, if every packet with
+    /// the same addresses, ports, protocol and interfaces that has the same ct states as it goes
+    /// its way must match them and no others: all rules that were tried ask for nothing else,
+    /// and for nothing that may change but the topology.
+    pub fn lesson(&self) -> Option<&[RuleId]> {
+        (!self.lesson.is_lost).then_some(&self.lesson.matched)
+    }
+
+    /// How many rules matched since the beginning of the lesson.
+    #[inline]
+    pub fn lesson_length(&self) -> usize {
+        self.lesson.matched.len()
+    }
+
+    /// A rule was tried from which nothing can be learnt.
+    #[inline]
+    pub(crate) fn lose_lesson(&mut self) {
+        self.lesson.is_lost = true;
+    }
+
     /// Counts one packet of `bytes` for a rule that matched.
+    #[inline]
     pub(crate) fn count(&mut self, family: Family, rule: RuleId, bytes: u64) {
+        match self.lesson.matched.len() {
+            0..LESSON_MAX => self.lesson.matched.push(rule),
+            _ => self.lesson.is_lost = true,
+        }
+        self.count_only(family, rule, bytes);
+    }
+
+    /// Counts one packet of `bytes` for rules that are known to match.
+    #[inline]
+    pub fn count_all(&mut self, family: Family, rules: &[RuleId], bytes: u32) {
+        for rule in rules {
+            self.count_only(family, *rule, bytes.into());
+        }
+    }
+
+    #[inline]
+    fn count_only(&mut self, family: Family, rule: RuleId, bytes: u64) {
         if let Some(counters) = self.counters[family.index()].get_mut(rule.0 as usize) {
             counters.packets += 1;
             counters.bytes += bytes;

@@ -32,6 +32,9 @@ pub struct Spec {
     /// A match: asking it has no effect, and it never drops a packet by itself. A target: it
     /// records the packet and changes nothing of its path.
     pub passive: bool,
+    /// A match: its answer depends on nothing but what all packets of one direction of an open
+    /// connection have in common (addresses, ports, protocol, interfaces), and on the topology.
+    pub steady: bool,
     /// Whether packets can be asked; else it is only read and printed, and a rule with it is
     /// [`crate::eval::Decision::Unknown`] unless something is assumed.
     pub evaluated: bool,
@@ -50,6 +53,7 @@ impl Spec {
             hooks: &[],
             stateful: false,
             passive: false,
+            steady: false,
             evaluated: true,
         }
     }
@@ -81,6 +85,12 @@ impl Spec {
     /// Asking has no effect and drops no packet; of a target, it only records.
     pub const fn passive(mut self) -> Spec {
         self.passive = true;
+        self
+    }
+
+    /// Its answer is the same for every packet of one direction of an open connection.
+    pub const fn steady(mut self) -> Spec {
+        self.steady = true;
         self
     }
 

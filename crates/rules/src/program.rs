@@ -1,19 +1,22 @@
 //! Rules ready to be walked.
 //!
 //! A [`Program`] holds the rules of one family in one list, chain after chain, with jumps
-//! resolved to positions. [`Program::walk`] takes a packet through the chains of one table. The
-//! index of each longer chain finds the rules that may match, in order; the verdict is that of
-//! [`crate::naive`], which tries them all.
+//! resolved to positions. [`Program::walk`] takes a packet through the chains of one table. What
+//! a rule asks of plain numbers is compared first, in its sieve; of longer chains, an index
+//! finds the rules that may match, in order. The verdict is that of [`crate::naive`], which
+//! tries every rule as it was written.
 
 pub use crate::compile::{Assumption, Options};
 use crate::eval::{
     self, ChainId, Decision, Effect, Outcome, RuleId, RuleRef, Scene, Step, Trace, Walk,
 };
 use crate::facts::{Facts, PacketState};
-use crate::index::{Candidates, Index, Key, Shapes};
+use crate::index::{Candidates, Index, Shapes};
+use crate::key::Key;
 use crate::matches::Match;
 use crate::memory::{Memory, Slot};
 use crate::ruleset::{Policy, Rule};
+use crate::sieve::Sieve;
 use kinwall_terms::{Family, Hook, Reason, Table};
 use std::ops::Range;
 
@@ -22,9 +25,13 @@ use std::ops::Range;
 pub struct Program {
     pub(crate) family: Family,
     pub(crate) rules: Vec<Compiled>,
+    /// Beside each rule: what it asks of plain numbers.
+    pub(crate) sieves: Vec<Sieve>,
     pub(crate) chains: Vec<Chain>,
     /// The built-in chains, by table and hook.
     pub(crate) entries: [[Option<ChainId>; 5]; 5],
+    /// A bit for each of these chains, by [`entry_number`], that may do anything.
+    pub(crate) busy: u32,
     pub(crate) slots: u32,
     pub(crate) index: Index,
 }
@@ -36,6 +43,10 @@ pub(crate) struct Compiled {
     pub chain: ChainId,
     pub first_slot: Slot,
     pub assume: Option<bool>,
+    /// Whether its sieve is all it asks.
+    pub is_covered: bool,
+    /// Whether all it asks beyond is steady, and its target only directs the walk.
+    pub is_steady: bool,
 }
 
 /// What follows when a rule matches.
@@ -45,6 +56,7 @@ pub(crate) enum Next {
     Return,
     Jump(ChainId),
     Goto(ChainId),
+    Decide(Decision),
     Target,
 }
 
@@ -54,6 +66,8 @@ pub(crate) struct Chain {
     pub name: String,
     pub policy: Option<Policy>,
     pub rules: Range<u32>,
+    /// By ct state: the first rule that a packet of that state may match.
+    pub starts: [u32; 5],
     /// Up to this rule every rule is tried; from it on those that the index finds.
     pub one_by_one: u32,
     pub shapes: Shapes,
@@ -87,6 +101,13 @@ impl Program {
     /// Whether `table` has a chain at `hook`: where it has none, no walk is needed.
     pub fn has_chain(&self, table: Table, hook: Hook) -> bool {
         self.entries[table.index()][hook.index()].is_some()
+    }
+
+    /// Whether a walk through `table` at `hook` may do anything: not where there is no chain, or
+    /// one without rules that accepts.
+    #[inline]
+    pub fn has_rules(&self, table: Table, hook: Hook) -> bool {
+        self.busy >> entry_number(table, hook) & 1 == 1
     }
 
     /// The rule itself.
@@ -156,6 +177,65 @@ impl Program {
         let Some(entry) = self.entries[table.index()][facts.hook.index()] else {
             return Walk { decision: Decision::Accept, rule: None };
         };
+        let key = Key::of(facts);
+        if trace.is_some() {
+            let place = Place { entry, next: self.rules_of(entry).start };
+            return self.walk_on(place, &key, facts, state, memory, trace);
+        }
+        match self.glance(table, facts.hook, &key, memory, facts.headers.total_length) {
+            Ok(walk) => walk,
+            Err(place) => self.walk_on(place, &key, facts, state, memory, None),
+        }
+    }
+
+    /// Begins a walk, and ends it where no more is needed than `key`: when the first rule that
+    /// may match does, and decides. A packet of `bytes` is counted then. Else, the place from
+    /// which [`Program::walk_on`] goes on.
+    #[inline]
+    pub fn glance(
+        &self,
+        table: Table,
+        hook: Hook,
+        key: &Key,
+        memory: &mut Memory,
+        bytes: u32,
+    ) -> Result<Walk, Place> {
+        let Some(entry) = self.entries[table.index()][hook.index()] else {
+            return Ok(Walk { decision: Decision::Accept, rule: None });
+        };
+        let chain = &self.chains[entry.0 as usize];
+        let place = |next| Place { entry, next };
+        let first = self.first_of(entry, key);
+        if first >= chain.rules.end {
+            return Ok(chain.policy_walk());
+        }
+        let head = self.sieves.get(first as usize..chain.one_by_one as usize).unwrap_or_default();
+        let Some(passed) = head.iter().position(|sieve| sieve.passes(key)) else {
+            return match chain.one_by_one == chain.rules.end {
+                true => Ok(chain.policy_walk()),
+                false => Err(place(chain.one_by_one.max(first))),
+            };
+        };
+        let id = RuleId(first + passed as u32);
+        match self.rules.get(id.0 as usize) {
+            Some(Compiled { next: Next::Decide(decision), is_covered: true, .. }) => {
+                memory.count(self.family, id, u64::from(bytes));
+                Ok(Walk { decision: *decision, rule: Some(id) })
+            }
+            _ => Err(place(id.0)),
+        }
+    }
+
+    /// Takes a packet from a place in a chain to the end of the walk. `key` is that of `facts`.
+    pub fn walk_on(
+        &self,
+        from: Place,
+        key: &Key,
+        facts: &Facts<'_>,
+        state: &mut PacketState,
+        memory: &mut Memory,
+        trace: Option<&mut Trace>,
+    ) -> Walk {
         let scene = Scene {
             facts,
             state,
@@ -166,14 +246,45 @@ impl Program {
         };
         let mut walker = Walker {
             program: self,
+            key,
             scene,
             trace,
-            stack: Stack::default(),
-            key: None,
-            candidates: Candidates::NONE,
+            stack: None,
+            candidates: None,
             loaded: None,
         };
-        walker.run(entry)
+        walker.run(from)
+    }
+
+    /// The first rule of a chain that a packet may match, as far as its ct state tells.
+    #[inline]
+    fn first_of(&self, chain: ChainId, key: &Key) -> u32 {
+        let chain = self.chains.get(chain.0 as usize);
+        chain.map_or(0, |chain| chain.starts[usize::from(key.state)])
+    }
+}
+
+/// A place in a built-in chain, before a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    entry: ChainId,
+    next: u32,
+}
+
+/// The number of a built-in chain.
+#[inline]
+pub(crate) fn entry_number(table: Table, hook: Hook) -> usize {
+    table.index() * 5 + hook.index()
+}
+
+impl Chain {
+    /// The end of a walk by the policy.
+    fn policy_walk(&self) -> Walk {
+        let decision = match self.policy {
+            Some(Policy::Drop) => Decision::Drop(Reason::ChainPolicy),
+            _ => Decision::Accept,
+        };
+        Walk { decision, rule: None }
     }
 }
 
@@ -201,26 +312,25 @@ impl Stack {
 
 struct Walker<'a, 'f, 't> {
     program: &'a Program,
+    key: &'a Key,
     scene: Scene<'a, 'f>,
     trace: Option<&'t mut Trace>,
-    stack: Stack,
-    /// What the index is asked with; made when it is first asked.
-    key: Option<Key>,
-    candidates: Candidates,
+    /// Made when the first chain is entered from another.
+    stack: Option<Stack>,
+    /// Made when the index is first asked.
+    candidates: Option<Candidates>,
     /// The chain that `candidates` belong to.
     loaded: Option<ChainId>,
 }
 
 impl Walker<'_, '_, '_> {
-    fn run(&mut self, entry: ChainId) -> Walk {
-        let program = self.program;
-        let first_of = |chain: ChainId| program.rules_of(chain).start;
+    fn run(&mut self, from: Place) -> Walk {
+        let Place { entry, mut next } = from;
         let mut chain = entry;
-        let mut next = first_of(chain);
         self.note(|| Step::Enter(chain));
         loop {
             let Some(id) = self.next_rule(chain, next) else {
-                match self.stack.pop() {
+                match self.stack.as_mut().and_then(Stack::pop) {
                     Some(place) => (chain, next) = place,
                     None => return self.policy(entry),
                 }
@@ -232,12 +342,12 @@ impl Walker<'_, '_, '_> {
             match self.try_rule(id) {
                 Flow::Next => {}
                 Flow::End(decision) => return Walk { decision, rule: Some(id) },
-                Flow::Return => next = program.rules_of(chain).end,
+                Flow::Return => next = self.program.rules_of(chain).end,
                 Flow::Enter { to, back } => {
                     if back {
-                        self.stack.push(chain, next);
+                        self.stack.get_or_insert_default().push(chain, next);
                     }
-                    (chain, next) = (to, first_of(to));
+                    (chain, next) = (to, self.first_of(to));
                     self.loaded = None;
                     self.note(|| Step::Enter(chain));
                 }
@@ -245,24 +355,52 @@ impl Walker<'_, '_, '_> {
         }
     }
 
-    /// The first rule of `chain` from `next` on that may match.
+    /// The first rule of a chain that is tried.
+    fn first_of(&self, chain: ChainId) -> u32 {
+        match self.trace {
+            Some(_) => self.program.rules_of(chain).start,
+            None => self.program.first_of(chain, self.key),
+        }
+    }
+
+    /// The first rule of `chain` from `next` on that may match; for a trace, the next one.
+    #[inline]
     fn next_rule(&mut self, chain: ChainId, next: u32) -> Option<RuleId> {
         let program = self.program;
         let found = program.chains.get(chain.0 as usize)?;
-        if next < found.one_by_one || (self.trace.is_some() && next < found.rules.end) {
-            return Some(RuleId(next));
+        if self.trace.is_some() {
+            return (next < found.rules.end).then_some(RuleId(next));
         }
+        if next < found.one_by_one {
+            let sieves = program.sieves.get(next as usize..found.one_by_one as usize)?;
+            if let Some(passed) = sieves.iter().position(|sieve| sieve.passes(self.key)) {
+                return Some(RuleId(next + passed as u32));
+            }
+        }
+        let next = next.max(found.one_by_one);
         if next >= found.rules.end {
             return None;
         }
-        if self.loaded != Some(chain) {
-            let key = self.key.get_or_insert_with(|| Key::of(self.scene.facts));
-            self.candidates.load(&program.index, &found.shapes, key, next..found.rules.end);
-            self.loaded = Some(chain);
-        }
-        self.candidates.next(&program.index).map(RuleId)
+        self.next_candidate(chain, found, next)
     }
 
+    /// As [`Walker::next_rule`], for rules that the index finds.
+    fn next_candidate(&mut self, id: ChainId, chain: &Chain, next: u32) -> Option<RuleId> {
+        let program = self.program;
+        let candidates = self.candidates.get_or_insert(Candidates::NONE);
+        if self.loaded != Some(id) {
+            candidates.load(&program.index, &chain.shapes, self.key, next..chain.rules.end);
+            self.loaded = Some(id);
+        }
+        loop {
+            let rule = candidates.next(&program.index)?;
+            if program.sieves.get(rule as usize).is_some_and(|sieve| sieve.passes(self.key)) {
+                return Some(RuleId(rule));
+            }
+        }
+    }
+
+    #[inline]
     fn note(&mut self, step: impl FnOnce() -> Step) {
         if let Some(trace) = &mut self.trace {
             trace.steps.push(step());
@@ -271,20 +409,29 @@ impl Walker<'_, '_, '_> {
 
     fn policy(&mut self, entry: ChainId) -> Walk {
         self.note(|| Step::Policy(entry));
-        let policy = self.program.chains.get(entry.0 as usize).and_then(|chain| chain.policy);
-        let decision = match policy {
-            Some(Policy::Drop) => Decision::Drop(Reason::ChainPolicy),
-            _ => Decision::Accept,
-        };
-        Walk { decision, rule: None }
+        match self.program.chains.get(entry.0 as usize) {
+            Some(chain) => chain.policy_walk(),
+            None => Walk { decision: Decision::Accept, rule: None },
+        }
     }
 
+    #[inline]
     fn try_rule(&mut self, id: RuleId) -> Flow {
         let program = self.program;
         let Some(compiled) = program.rules.get(id.0 as usize) else { return Flow::Next };
         self.scene.rule = id;
-        let outcome =
-            eval::rule(&compiled.rule, compiled.first_slot, compiled.assume, &mut self.scene);
+        if !compiled.is_steady {
+            self.scene.memory.lose_lesson();
+        }
+        let Compiled { rule, first_slot, assume, is_covered, .. } = compiled;
+        let outcome = match program.sieves.get(id.0 as usize) {
+            Some(_) if self.trace.is_none() && *is_covered => Outcome::Matched,
+            Some(sieve) if self.trace.is_none() => {
+                let covered = usize::from(sieve.covered);
+                eval::matches(rule, covered, *first_slot, *assume, &mut self.scene)
+            }
+            _ => eval::rule(rule, *first_slot, *assume, &mut self.scene),
+        };
         self.note(|| match outcome {
             Outcome::Matched | Outcome::HotDrop => Step::Matched(id),
             Outcome::Missed(part) => Step::Missed(id, part),
@@ -300,6 +447,7 @@ impl Walker<'_, '_, '_> {
         }
     }
 
+    #[inline]
     fn act(&mut self, compiled: &Compiled) -> Flow {
         let bytes = u64::from(self.scene.facts.headers.total_length);
         self.scene.memory.count(self.program.family, self.scene.rule, bytes);
@@ -308,6 +456,7 @@ impl Walker<'_, '_, '_> {
             Next::Return => Flow::Return,
             Next::Jump(to) => Flow::Enter { to, back: true },
             Next::Goto(to) => Flow::Enter { to, back: false },
+            Next::Decide(decision) => Flow::End(decision),
             Next::Target => match eval::target(&compiled.rule, compiled.assume, &mut self.scene) {
                 Effect::Decide(decision) => Flow::End(decision),
                 Effect::Continue => Flow::Next,

@@ -54,34 +54,43 @@ fn packet(family: Family) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-fn check(
-    ruleset: &Ruleset,
-    packets: &[Vec<u8>],
-    ways: &[(usize, usize, CtState)],
-) -> Result<(), TestCaseError> {
+/// Where a packet is, and what tracking says of it.
+type Way = (usize, usize, CtState);
+
+fn facts<'a>(
+    headers: &'a Headers,
+    bytes: &'a [u8],
+    link: &'a LinkFacts,
+    topology: &'a Topology,
+    &(input, output, ct_state): &Way,
+) -> Facts<'a> {
+    let names = ["eth0", "eth1", "tun0"].map(InterfaceName::new);
+    Facts {
+        headers,
+        bytes,
+        link,
+        hook: Hook::Forward,
+        in_iface: names[input],
+        out_iface: names[output],
+        local: false,
+        ct_state,
+        ct: None,
+        now: Time(0),
+        topology,
+        others: &NoConnections,
+        owner: None,
+    }
+}
+
+fn check(ruleset: &Ruleset, packets: &[Vec<u8>], ways: &[Way]) -> Result<(), TestCaseError> {
     let options = Options::default();
     let program = Program::compile(ruleset, &options);
     let naive = Naive::new(ruleset, &options);
-    let topology = Topology::default();
-    let names = ["eth0", "eth1", "tun0"].map(InterfaceName::new);
+    let (link, topology) = (LinkFacts::default(), Topology::default());
     let mut memories = [Memory::new(&[&program], 1), Memory::new(&[&program], 1)];
-    for (bytes, (input, output, ct_state)) in packets.iter().zip(ways) {
+    for (bytes, way) in packets.iter().zip(ways) {
         let Ok(headers) = Headers::parse(bytes) else { continue };
-        let facts = Facts {
-            headers: &headers,
-            bytes,
-            link: &LinkFacts::default(),
-            hook: Hook::Forward,
-            in_iface: names[*input],
-            out_iface: names[*output],
-            local: false,
-            ct_state: *ct_state,
-            ct: None,
-            now: Time(0),
-            topology: &topology,
-            others: &NoConnections,
-            owner: None,
-        };
+        let facts = facts(&headers, bytes, &link, &topology, way);
         let mut states = [PacketState::new(&headers), PacketState::new(&headers)];
         let [one, two] = &mut states;
         let [first, second] = &mut memories;
@@ -93,6 +102,48 @@ fn check(
     for id in program.rule_ids() {
         let counters = memories.each_ref().map(|memory| memory.counters(ruleset.family, id));
         prop_assert_eq!(counters[0], counters[1], "{:?}", program.reference(id));
+    }
+    Ok(())
+}
+
+/// What a lesson says of a packet holds for the next one of its connection, whatever that carries.
+fn check_lessons(
+    ruleset: &Ruleset,
+    packets: &[Vec<u8>],
+    ways: &[Way],
+) -> Result<(), TestCaseError> {
+    let program = Program::compile(ruleset, &Options::default());
+    let (link, topology) = (LinkFacts::default(), Topology::default());
+    let mut memory = Memory::new(&[&program], 1);
+    let mut walk = |bytes: &[u8], way: &Way| {
+        let headers = Headers::parse(bytes).ok()?;
+        if headers.ports().is_none() || headers.fragment.is_some() {
+            return None;
+        }
+        let mut state = PacketState::new(&headers);
+        memory.begin_lesson();
+        let facts = facts(&headers, bytes, &link, &topology, way);
+        let walk = program.walk(Table::Filter, &facts, &mut state, &mut memory, None);
+        let lesson = memory.lesson().map(<[_]>::to_vec)?;
+        Some((walk, lesson, state == PacketState::new(&headers)))
+    };
+    for (bytes, way) in packets.iter().zip(ways) {
+        let Some(first) = walk(bytes, way) else { continue };
+        prop_assert!(first.2, "a lesson changes nothing");
+        // Another hop limit, more bytes, other flags.
+        let mut next = bytes.clone();
+        next.extend([0xa5; 9]);
+        let length = next.len() as u16;
+        let (hops, at, field) = match ruleset.family {
+            Family::Ipv4 => (8, 2, length),
+            Family::Ipv6 => (7, 4, length - 40),
+        };
+        next[hops] ^= 5;
+        next[at..at + 2].copy_from_slice(&field.to_be_bytes());
+        if let Some(flags) = next.get_mut(ruleset.family.index() * 20 + 33) {
+            *flags ^= 0x12;
+        }
+        prop_assert_eq!(walk(&next, way), Some(first));
     }
     Ok(())
 }
@@ -110,7 +161,9 @@ fn run(family: Family, cases: u32) {
         let loaded = load(&[source], &Defines::default());
         prop_assert!(loaded.is_ok(), "{text}\n{loaded:?}");
         let (packets, ways): (Vec<_>, Vec<_>) = packets.into_iter().unzip();
-        check(loaded.unwrap().ruleset(family).unwrap(), &packets, &ways)?;
+        let loaded = loaded.unwrap();
+        check(loaded.ruleset(family).unwrap(), &packets, &ways)?;
+        check_lessons(loaded.ruleset(family).unwrap(), &packets, &ways)?;
     });
 }
 

@@ -1,7 +1,7 @@
 //! What each target does with a packet, by the text of its rule.
 
 use kinwall_rules::eval::Decision;
-use kinwall_rules::facts::{Facts, NoConnections, PacketState};
+use kinwall_rules::facts::{Facts, LazyCt, NoConnections, PacketState};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::{Options, Program};
@@ -44,6 +44,8 @@ fn walk(table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
         counters: None,
         zone: [0; 2],
     };
+    let ask = || ct;
+    let ct = LazyCt::new(&ask);
     let facts = Facts {
         headers: &headers,
         bytes: &bytes,

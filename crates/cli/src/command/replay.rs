@@ -112,6 +112,8 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
         && !args.compare_profiles
         && (args.events || args.format == Format::Json);
     engines[0].set_events(with_events);
+    let is_told = !args.summary || args.packet.is_some() || args.why || args.compare_profiles;
+    engines[0].set_details(is_told);
     let clock = match args.clock {
         ClockArg::Capture => Clock::Capture,
         ClockArg::Frozen => Clock::Frozen,

@@ -2,6 +2,7 @@
 
 use crate::support::{START, Wall, expect, expected, gre, icmp, raw, tcp, udp, udplite};
 use kinwall_conntrack::Tracked;
+use kinwall_conntrack::proto::Packet as Arrived;
 use kinwall_terms::{CtState, L4Proto, Status};
 use kinwall_wire::emit::{Checksum, Packet};
 
@@ -221,10 +222,11 @@ fn preparing_ahead_changes_nothing() {
         .collect();
     let mut seen = Vec::new();
     for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&mut prepared) {
+        wall.ct.touch_index(prepared);
         wall.ct.locate(prepared);
-        wall.ct.touch(prepared);
-        let tracked =
-            wall.ct.track_prepared(wall.now, headers, bytes, true, wall.template, prepared);
+        wall.ct.touch_record(prepared);
+        let packet = Arrived { headers, bytes, prerouting: true, now: wall.now };
+        let tracked = wall.ct.track_prepared(&packet, wall.template, prepared);
         seen.push(wall.describe(tracked));
         if let Tracked::Packet(ct) = tracked {
             wall.ct.confirm(wall.now, ct.conn.expect("a connection")).expect("confirmed");

@@ -1,6 +1,7 @@
 //! Packets through the whole path: tables of scenarios, each a few lines of `script.rs`.
 
 mod attacks;
+mod courses;
 mod helpers;
 mod hooks;
 mod pptp;

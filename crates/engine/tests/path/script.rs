@@ -21,9 +21,12 @@
 //!
 //! Every packet goes through two engines, one of which writes a trace: they must agree.
 
-use kinwall_engine::{AssignedBy, Engine, Ingress, Outcome, Packet, Path, Settings, Step, Trace};
+use kinwall_engine::{
+    AssignedBy, Engine, Ingress, Outcome, Packet, Path, RuleId, Settings, Step, Trace,
+};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
+use kinwall_rules::ruleset::Counters;
 use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Verdict};
 use kinwall_topology::Topology;
 use kinwall_wire::emit::{self, Checksum, Gre, Icmp, Tcp, Udp};
@@ -257,10 +260,24 @@ impl Gateway {
         let mut trace = Trace::default();
         let outcome = self.traced.handle_traced(self.now, &mut packet(), &mut trace);
         let plain = self.plain.handle(self.now, &mut packet());
-        if format!("{outcome:?}") != format!("{plain:?}") {
+        if outcome != plain {
             return Err(format!("with a trace {outcome:?}, without {plain:?}"));
         }
+        if let Some((rule, counted)) = self.counts_otherwise() {
+            return Err(format!("{rule:?} counts {counted:?} with a trace and without"));
+        }
         Ok(self.describe(&outcome, &trace))
+    }
+
+    /// A rule that has counted otherwise without a trace than with one.
+    fn counts_otherwise(&self) -> Option<(RuleId, [Counters; 2])> {
+        Family::ALL.into_iter().find_map(|family| {
+            let rules = self.traced.program(family)?.rule_ids();
+            let counters = |rule| {
+                [&self.traced, &self.plain].map(|engine| engine.memory().counters(family, rule))
+            };
+            rules.map(|rule| (rule, counters(rule))).find(|(_, [one, other])| one != other)
+        })
     }
 
     fn describe(&self, outcome: &Outcome, trace: &Trace) -> Vec<String> {

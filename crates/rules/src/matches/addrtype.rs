@@ -10,7 +10,7 @@ use kinwall_terms::{Family, Hook};
 use kinwall_topology::AddressTypes;
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("addrtype").passive().options(&[
+pub const SPEC: Spec = Spec::new("addrtype").passive().steady().options(&[
     value("src-type").invert(),
     value("dst-type").invert(),
     flag("limit-iface-in").excludes(&["limit-iface-out"]),

@@ -179,7 +179,8 @@ impl Conntrack {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let facts = scene.facts;
         let mut state = state_of(facts.ct_state);
-        if let Some(ct) = facts.ct {
+        let translated = |test: Test<States>| test.value.intersects(States::SNAT | States::DNAT);
+        if let Some(ct) = facts.ct.filter(|_| self.states.is_some_and(translated)) {
             state.set(States::SNAT, ct.status.contains(Status::SRC_NAT));
             state.set(States::DNAT, ct.status.contains(Status::DST_NAT));
         }
@@ -188,8 +189,19 @@ impl Conntrack {
         }
         match facts.ct {
             None => self.states.is_some().into(),
+            Some(_) if self.is_of_states_alone() => Answer::Yes,
             Some(ct) => self.connection_matches(ct).into(),
         }
+    }
+
+    /// Whether nothing is asked but `--ctstate`.
+    pub fn is_of_states_alone(&self) -> bool {
+        self.proto.is_none()
+            && self.addresses.iter().all(Option::is_none)
+            && self.ports.iter().all(Option::is_none)
+            && self.status.is_none()
+            && self.expires_s.is_none()
+            && self.direction.is_none()
     }
 
     fn connection_matches(&self, ct: &CtFacts<'_>) -> bool {

@@ -12,7 +12,7 @@ use crate::value::text_cut;
 
 /// What the match declares.
 pub const SPEC: Spec =
-    Spec::new("helper").passive().options(&[value("helper").invert().required()]);
+    Spec::new("helper").passive().steady().options(&[value("helper").invert().required()]);
 
 /// The longest name, in bytes; the rest is cut.
 pub const NAME_LENGTH_MAX: usize = 29;

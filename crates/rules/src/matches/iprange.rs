@@ -13,6 +13,7 @@ use std::net::IpAddr;
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("iprange")
     .passive()
+    .steady()
     .options(&[value("src-range").invert(), value("dst-range").invert()]);
 
 /// Which addresses are asked for.

@@ -8,7 +8,8 @@
 //!    order `iptables-save` prints them, and where it may stand (`.only(family)`, `.needs(&[..])`,
 //!    `.tables(&[..])`, `.hooks(&[..])`, `.stateful()` when it remembers,
 //!    `.not_evaluated()` when `eval` can never answer, `.passive()` when `eval` changes nothing
-//!    and never answers [`Answer::HotDrop`]).
+//!    and never answers [`Answer::HotDrop`], `.steady()` when moreover all packets of one
+//!    direction of an open connection get the same answer).
 //! 3. Declare the options struct with public typed fields ([`crate::option::Test`] for what may
 //!    be negated): other crates read them to reason about rules.
 //! 4. `pub fn parse(args: &mut Args<'_>) -> Option<Self>`: read each option with

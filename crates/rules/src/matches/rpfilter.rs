@@ -14,6 +14,7 @@ use kinwall_topology::RpfilterOptions;
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("rpfilter")
     .passive()
+    .steady()
     .tables(&[Table::Raw, Table::Mangle])
     .hooks(&[Hook::Prerouting])
     .options(&[flag("loose"), flag("validmark"), flag("accept-local"), flag("invert")]);

@@ -1,7 +1,7 @@
 //! One rule asked about packets: `Rule::new("-p tcp --dport 22").ask(&Scene { .. })`.
 
 use kinwall_rules::eval::Decision;
-use kinwall_rules::facts::{Facts, NoConnections, Owner, PacketState};
+use kinwall_rules::facts::{Facts, LazyCt, NoConnections, Owner, PacketState};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::{Options, Program};
@@ -83,6 +83,8 @@ impl Rule {
     pub(crate) fn walk(&mut self, scene: &Scene<'_>) -> (Decision, PacketState) {
         let headers = Headers::parse(&scene.bytes).expect("a packet");
         let mut state = PacketState { mark: scene.mark, ..PacketState::new(&headers) };
+        let ask = || scene.ct.expect("asked only where there is one");
+        let ct = LazyCt::new(&ask);
         let facts = Facts {
             headers: &headers,
             bytes: &scene.bytes,
@@ -92,7 +94,7 @@ impl Rule {
             out_iface: InterfaceName::new(scene.output),
             local: scene.local,
             ct_state: scene.ct_state,
-            ct: scene.ct.as_ref(),
+            ct: scene.ct.is_some().then_some(&ct),
             now: scene.now,
             topology: &self.topology,
             others: &NoConnections,
