@@ -4,7 +4,7 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use kinwall_helpers::{Effects, HelperKind, Instance, Instances, Segment};
-use kinwall_terms::{Direction, KernelVersion, Profile, Tuple};
+use kinwall_terms::{Direction, KernelVersion, L4Proto, Profile, Tuple};
 
 fn main() {
     divan::main();
@@ -27,6 +27,18 @@ const LOADS: &[Load] = &[
     load("ftp session, strict", HelperKind::Ftp, Profile::Strict, ftp_session),
     load("ftp worst", HelperKind::Ftp, Profile::Linux, ftp_worst),
     load("ftp worst, strict", HelperKind::Ftp, Profile::Strict, ftp_worst_strict),
+    load("H.245 session", HelperKind::H245, Profile::Linux, h245_session),
+    load("H.245 session, strict", HelperKind::H245, Profile::Strict, h245_session),
+    load("H.245 worst", HelperKind::H245, Profile::Linux, h245_worst),
+    load("H.245 worst, strict", HelperKind::H245, Profile::Strict, h245_worst),
+    load("Q.931 session", HelperKind::Q931, Profile::Linux, q931_session),
+    load("Q.931 session, strict", HelperKind::Q931, Profile::Strict, q931_session),
+    load("Q.931 worst", HelperKind::Q931, Profile::Linux, q931_worst),
+    load("Q.931 worst, strict", HelperKind::Q931, Profile::Strict, q931_worst),
+    load("RAS session", HelperKind::Ras, Profile::Linux, ras_session),
+    load("RAS session, strict", HelperKind::Ras, Profile::Strict, ras_session),
+    load("RAS worst", HelperKind::Ras, Profile::Linux, ras_worst),
+    load("RAS worst, strict", HelperKind::Ras, Profile::Strict, ras_worst),
     load("irc session", HelperKind::Irc, Profile::Linux, irc_session),
     load("irc session, strict", HelperKind::Irc, Profile::Strict, irc_session),
     load("irc worst", HelperKind::Irc, Profile::Linux, irc_worst),
@@ -93,7 +105,8 @@ fn inspect_all(
         dst: [10, 2, 0, 2].into(),
         sport: 40000,
         dport: instance.port.unwrap_or(0),
-        proto: instance.helper.l4[0],
+        // Only children of TCP get a helper without a port.
+        proto: instance.port.map_or(L4Proto::TCP, |_| instance.helper.l4[0]),
     };
     let reply = original.invert().expect("TCP and UDP invert");
     let mut scratch = instance.helper.kind.scratch();
@@ -266,5 +279,90 @@ fn tftp_worst() -> Vec<Packet> {
     let mut request = b"\0\x01a\0octet\0".to_vec();
     request.extend_from_slice(&b"a\0b\0".repeat(125));
     request.pop();
+    vec![(Direction::Original, request); 100]
+}
+
+/// Twenty times the messages of a transcript's definitions that `> NAME` and `< NAME` say.
+fn defined(definitions: &str, talk: &str) -> Vec<Packet> {
+    let meant = |name: &str| {
+        let line = definitions.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let digits = line.expect("a definition").split("\\x").skip(1);
+        digits.map(|hex| u8::from_str_radix(hex, 16).expect("a byte")).collect()
+    };
+    let packet = |line: &str| match line.split_at(2) {
+        ("> ", name) => (Direction::Original, meant(name)),
+        (_, name) => (Direction::Reply, meant(name)),
+    };
+    let lines: Vec<Packet> = talk.lines().map(packet).collect();
+    (0..20).flat_map(|_| lines.clone()).collect()
+}
+
+/// Twenty negotiations on one connection.
+fn h245_session() -> Vec<Packet> {
+    let definitions = include_str!("../../../tests/helpers/H.245/definitions");
+    let talk = "> $CAPABILITIES\n< $CAPABILITIES_BACK\n> $MASTER\n< $OPEN_BACK\n> $OPEN\n\
+                < $ACK_BACK\n> $ACK\n";
+    defined(definitions, talk)
+}
+
+/// Twenty calls on one connection, with H.245 in their signalling.
+fn q931_session() -> Vec<Packet> {
+    let definitions = include_str!("../../../tests/helpers/Q.931/definitions");
+    let talk = "> $SETUP_TUNNEL\n< $ALERTING_OF_TUNNEL\n> $CAPABILITIES_OF_TUNNEL\n\
+                < $CONNECT_OF_TUNNEL\n> $OPEN_OF_TUNNEL\n< $OPEN_BACK_OF_TUNNEL\n\
+                > $ACK_OF_TUNNEL\n< $ACK_BACK_OF_TUNNEL\n> $RELEASE_OF_TUNNEL\n";
+    defined(definitions, talk)
+}
+
+/// Twenty registrations and calls.
+fn ras_session() -> Vec<Packet> {
+    let definitions = include_str!("../../../tests/helpers/RAS/definitions");
+    defined(definitions, "> $GRQ\n< $GCF\n> $RRQ\n< $RCF\n> $ARQ\n< $ACF\n> $IRR\n")
+}
+
+/// A message in a frame.
+fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len() + 4).expect("a short message").to_be_bytes();
+    [&[3, 0], &length[..], message].concat()
+}
+
+/// The shortest frames, whose messages say nothing, and long ones that say the same thing again and
+/// again: addresses that are lists of hops.
+fn h245_worst() -> Vec<Packet> {
+    let mut packets = vec![(Direction::Original, frame(&[0x40]).repeat(280)); 20];
+    // openLogicalChannel, H.2250, and thousands of parameters that are not standard.
+    let mut open = vec![0x03, 0, 0, 0, 0x04, 0x80, 0xbf, 0xff];
+    open.extend_from_slice(&0x3ff0u16.to_be_bytes());
+    open.extend([0, 1, 9, 0].repeat(350));
+    packets.extend(vec![(Direction::Original, frame(&open)); 20]);
+    packets
+}
+
+/// Fast start of hundreds of channels, each of which says that it holds a list far longer than
+/// itself, so that what follows is read again and again.
+fn q931_worst() -> Vec<Packet> {
+    let definitions = include_str!("../../../tests/helpers/Q.931/definitions");
+    let mut packets = defined(definitions, "> $SETUP_TUNNEL\n");
+    packets.truncate(1);
+    let channel = [12, 0, 0, 1, 0x06, 0x00, 6, 0x40, 0, 0x83, 0xe8, 0, 0];
+    let mut list = vec![0x81, 0x2c];
+    list.extend(channel.repeat(300));
+    list.resize(12_000, 0);
+    // Alerting, with fastStart as its only addition.
+    let mut body = vec![0x03, 0x80, 6, 0, 8, 0x91, 0x4a, 0, 4, 0x00, 0x04, 0x08];
+    body.extend_from_slice(&(0x8000 | u16::try_from(list.len()).expect("short")).to_be_bytes());
+    body.extend_from_slice(&list);
+    let mut message = vec![8, 2, 0x80, 0x25, 1, 0x7e];
+    message.extend_from_slice(&u16::try_from(body.len() + 1).expect("short").to_be_bytes());
+    message.push(5);
+    message.extend_from_slice(&body);
+    packets.extend(vec![(Direction::Reply, frame(&message)); 20]);
+    packets
+}
+
+/// Registrations with as many addresses as a datagram holds.
+fn ras_worst() -> Vec<Packet> {
+    let mut request = vec![0x0c, 0, 0, 8, 6, 0, 8, 0x91, 0x4a, 0, 5, 0x80, 0xbf, 0xff];
+    request.extend([0, 10, 9, 9, 9, 6, 0xb8].repeat(200));
     vec![(Direction::Original, request); 100]
 }

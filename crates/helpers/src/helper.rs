@@ -216,7 +216,8 @@ pub struct Pending {
 pub trait Routing {
     /// Whether the way to `address` leaves by the interface this packet leaves by.
     fn leaves_with_packet(&self, address: IpAddr) -> bool;
-    /// Whether the ways to both have the same next hop (or the same interface and no hop).
+    /// Whether the ways to both have the same next hop: the same router, or no router and the
+    /// same address.
     fn same_next_hop(&self, one: IpAddr, other: IpAddr) -> bool;
 }
 

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod amanda;
 mod broadcast;
 pub mod ftp;
+pub mod h323;
 pub mod irc;
 pub mod netbios_ns;
 pub mod pptp;

@@ -47,6 +47,12 @@ helpers! {
     Amanda: amanda,
     /// File transfer (RFC 959, RFC 2428).
     Ftp: ftp,
+    /// Channels of H.323 calls (ITU-T H.245).
+    H245: h323::h245,
+    /// Calls of H.323 (ITU-T Q.931 and H.225.0).
+    Q931: h323::q931,
+    /// Registration and admission of H.323 (ITU-T H.225.0).
+    Ras: h323::ras,
     /// Direct client connections of IRC.
     Irc: irc,
     /// Names of the Windows network (RFC 1002).

@@ -29,6 +29,8 @@
 //! broadcast 10.1.0.255 255.255.255.0    the originator is the gateway, and asks this network
 //! masquerade 192.0.2.2        the originator's source is translated to this address
 //! bare                        without the opening
+//! expected                    the connection is itself the child of another
+//! together 10.2.0.2 10.2.0.9  the ways to these have the same next hop
 //! new                         from here the packets are not ESTABLISHED (and: established)
 //! ```
 
@@ -157,6 +159,12 @@ fn run(helper: &str, profile: Profile, case: &Case<'_>, unsaid: &[String]) -> Ve
     }
     if let Some(address) = case.setting("masquerade") {
         session.reply.dst = address.parse().unwrap();
+    }
+    session.expected = case.lines.iter().any(|(_, line)| *line == "expected");
+    if let Some(addresses) = case.setting("together") {
+        let addresses =
+            addresses.split(' ').map(|address| address.parse::<std::net::IpAddr>().unwrap());
+        session.together.0.extend(addresses);
     }
     let mut failures = Vec::new();
     let mut lines = case.lines.iter().peekable();

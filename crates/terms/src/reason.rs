@@ -112,6 +112,8 @@ reasons! {
     HelperNotProtocol = "helper-not-protocol",
     /// The rest of the connection is encrypted: its helper is blind.
     HelperEncrypted = "helper-encrypted",
+    /// Both parties are on the same side of the gateway: nothing is to be opened between them.
+    HelperSameSide = "helper-same-side",
     /// A segment contradicts what was already read.
     StreamConflict = "stream-conflict",
     /// The stream has a gap or a line that exceed the limit.

@@ -37,6 +37,8 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
         }
     }
     let proto = if settings & 16 == 0 { helper.l4.first() } else { helper.l4.last() };
+    // Only children of TCP get a helper without a port.
+    let proto = instance.port.map_or(Some(&L4Proto::TCP), |_| proto);
     let proto = *proto.expect("every helper has a protocol");
     let original = original(family, proto, instance.port.unwrap_or(0));
     let reply = original.invert().expect("TCP and UDP invert");

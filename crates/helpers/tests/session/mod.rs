@@ -4,10 +4,12 @@
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
-    Broadcast, Effect, Effects, Instances, Note, Pending, Proposal, Scratch, Segment, Whose,
+    Broadcast, Effect, Effects, Instances, Note, Pending, Proposal, Routing, Scratch, Segment,
+    Whose,
 };
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
+use std::net::IpAddr;
 
 /// A connection between the hosts that every test speaks of.
 pub(crate) struct Session {
@@ -16,6 +18,10 @@ pub(crate) struct Session {
     pub(crate) profile: Profile,
     pub(crate) kernel: KernelVersion,
     pub(crate) established: bool,
+    /// The connection is itself the child of another.
+    pub(crate) expected: bool,
+    /// Addresses with the same next hop.
+    pub(crate) together: Together,
     pub(crate) original: Tuple,
     /// Tuple of the answers: another than the inverted original under translation.
     pub(crate) reply: Tuple,
@@ -29,6 +35,20 @@ pub(crate) struct Session {
     /// What the last call was shown.
     pub(crate) shown: Vec<u8>,
     streams: [Stream; 2],
+}
+
+/// Routes on which these addresses have the same next hop.
+#[derive(Default)]
+pub(crate) struct Together(pub(crate) Vec<IpAddr>);
+
+impl Routing for Together {
+    fn leaves_with_packet(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    fn same_next_hop(&self, one: IpAddr, other: IpAddr) -> bool {
+        self.0.contains(&one) && self.0.contains(&other)
+    }
 }
 
 /// One direction: what arrived, by offset, and how far it was read.
@@ -68,7 +88,8 @@ impl Session {
             dst,
             sport: 40000,
             dport: instance.port.unwrap_or(0),
-            proto: instance.helper.l4[0],
+            // Only children of TCP get a helper without a port.
+            proto: instance.port.map_or(L4Proto::TCP, |_| instance.helper.l4[0]),
         };
         Session {
             scratch: instance.helper.kind.scratch(),
@@ -77,6 +98,8 @@ impl Session {
             profile,
             kernel,
             established: true,
+            expected: false,
+            together: Together::default(),
             reply: original.invert().unwrap(),
             original,
             broadcast: None,
@@ -151,13 +174,13 @@ impl Session {
             reply: self.reply,
             seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
             established: self.established,
-            expected: false,
+            expected: self.expected,
             remembered: self.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,
             kernel: self.kernel,
             broadcast: self.broadcast.filter(|_| direction == Direction::Original),
-            routing: None,
+            routing: Some(&self.together),
         };
         let consumed =
             instance.inspect(self.profile, &segment, &mut self.scratch, &mut self.effects);
