@@ -11,6 +11,8 @@
 mod attacks;
 #[path = "agreement/both.rs"]
 mod both;
+#[path = "agreement/h323.rs"]
+mod h323;
 #[path = "agreement/ours.rs"]
 mod ours;
 #[path = "agreement/recorded.rs"]
@@ -120,6 +122,7 @@ const KIND_MAX: u32 = 3;
 const EXAMPLES: &[(&str, &str, &[&str], &str)] = &[
     ("ftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
     ("tftp", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
+    ("h323", "capture.pcapng", &["rules.v4", "rules.v6"], ""),
     ("irc-dcc", "capture.pcapng", &["rules.v4"], ""),
     ("pptp", "capture.pcapng", &["rules.v4"], ""),
     ("amanda", "capture.pcapng", &["rules.v4"], ""),

@@ -104,3 +104,31 @@ fn fragments(random: &mut Random, bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// The most fragments of one packet.
 const PIECES_MAX: usize = 40;
+
+/// Changes some bytes of a payload: single bits, bytes with a meaning, pieces moved, and now and
+/// then the end cut off or repeated.
+pub(crate) fn spoil(random: &mut Random, payload: &mut Vec<u8>) {
+    for _ in 0..1 + random.below(3) {
+        if payload.is_empty() {
+            return;
+        }
+        let at = random.below(payload.len());
+        match random.below(10) {
+            0..=3 => payload[at] ^= 1 << random.below(8),
+            4..=5 => payload[at] = random.pick(&[0, 1, 0x7e, 0x7f, 0x80, 0xc0, 0xff]),
+            6 => payload[at] = random.byte(),
+            7 => {
+                let from = random.below(payload.len());
+                let length = random.below(payload.len() - from.max(at)).min(24);
+                payload.copy_within(from..from + length, at);
+            }
+            8 if random.percent(40) => payload.truncate(at),
+            8 => {
+                let tail = payload.split_off(at);
+                payload.extend_from_slice(&tail);
+                payload.extend_from_slice(&tail);
+            }
+            _ => payload[at] = payload[at].wrapping_add(1),
+        }
+    }
+}

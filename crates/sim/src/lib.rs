@@ -7,6 +7,7 @@
 
 pub mod attack;
 pub mod faults;
+pub mod h323;
 pub mod random;
 pub mod rules;
 pub mod traffic;

@@ -149,7 +149,12 @@ const HELPERS: &[(&str, &str, &[u16])] = &[
     ("tcp", "sane", &[6566]),
     ("udp", "netbios-ns", &[137]),
     ("udp", "snmp", &[161]),
+    ("udp", "RAS", &[1719]),
+    ("tcp", "Q.931", &[1720]),
 ];
+
+/// The helpers that children get: no rule assigns them.
+const OF_CHILDREN: &[&str] = &["H.245"];
 
 /// Those that ip6tables does not know.
 const ONLY_IPV4: &[&str] = &["irc", "pptp", "netbios-ns", "snmp"];
@@ -191,7 +196,7 @@ fn assign(rules: &mut String, proto: &str, helper: &str, port: u16) {
 fn usual_rules(rules: &mut String, random: &mut Random) {
     for chain in ["INPUT", "FORWARD", "OUTPUT"] {
         line(rules, format_args!("-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
-        for (_, helper, _) in HELPERS {
+        for helper in HELPERS.iter().map(|(_, helper, _)| helper).chain(OF_CHILDREN) {
             if random.percent(80) {
                 line(
                     rules,

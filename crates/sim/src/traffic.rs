@@ -10,6 +10,7 @@ mod datagram;
 mod dcc;
 mod ftp;
 mod gre;
+mod h323;
 mod icmp;
 mod odd;
 mod pptp;
@@ -67,12 +68,22 @@ impl End {
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) lines: Vec<(Ingress, Vec<u8>)>,
+    /// Damages payloads before they are sent, so that no checksum tells.
+    damage: Option<Random>,
 }
 
 impl Script {
     /// `end` sends `packet`.
     pub(crate) fn say(&mut self, end: End, packet: &Packet) {
-        self.lines.push((end.ingress, packet.build()));
+        let mut packet = packet.clone();
+        if let Some(random) = &mut self.damage
+            && !packet.payload.is_empty()
+            && random.percent(50)
+        {
+            faults::spoil(random, &mut packet.payload);
+        }
+        let bytes = packet.build();
+        self.lines.push((end.ingress, bytes));
     }
 }
 
@@ -113,6 +124,25 @@ pub fn traffic(
     all
 }
 
+/// Packets of `sessions` sessions, one after another and none lost, but with bytes of their
+/// payloads changed now and then, as somebody does who looks for the mistakes of a reader.
+pub fn spoiled(
+    random: &mut Random,
+    world: &World,
+    sessions: usize,
+    only: Option<&str>,
+) -> Vec<Sent> {
+    let mut all = Vec::new();
+    for _ in 0..sessions {
+        let mut own = random.fork();
+        let mut script = Script { damage: Some(own.fork()), ..Script::default() };
+        write_session(&mut own, world, only, &mut script);
+        all.extend(script.lines);
+    }
+    let sent = |(at, (ingress, bytes))| Sent { time: Time(at as u64), ingress, bytes };
+    all.into_iter().enumerate().map(sent).collect()
+}
+
 /// How long after one another sessions start, in microseconds.
 const SESSION_GAP_US: usize = 8_000;
 
@@ -129,6 +159,7 @@ const KINDS: &[(&str, usize, Session)] = &[
     ("amanda", 4, amanda::session),
     ("sane", 4, sane::session),
     ("broadcast", 4, broadcast::session),
+    ("h323", 6, h323::session),
     ("datagram", 6, datagram::session),
     ("gre", 2, gre::session),
     ("icmp", 4, icmp::session),
@@ -138,21 +169,25 @@ const KINDS: &[(&str, usize, Session)] = &[
 ];
 
 fn session(random: &mut Random, world: &World, only: Option<&str>) -> Script {
-    let kinds: Vec<_> =
-        KINDS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name)).collect();
-    let mut chosen = random.below(kinds.iter().map(|(_, share, _)| share).sum());
     let mut script = Script::default();
-    for (_, share, write) in kinds {
-        if chosen < *share {
-            write(random, world, &mut script);
-            break;
-        }
-        chosen -= share;
-    }
+    write_session(random, world, only, &mut script);
     if random.percent(20) {
         icmp::errors_about(random, world, &mut script);
     }
     script
+}
+
+fn write_session(random: &mut Random, world: &World, only: Option<&str>, script: &mut Script) {
+    let kinds: Vec<_> =
+        KINDS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name)).collect();
+    let mut chosen = random.below(kinds.iter().map(|(_, share, _)| share).sum());
+    for (_, share, write) in kinds {
+        if chosen < *share {
+            write(random, world, script);
+            break;
+        }
+        chosen -= share;
+    }
 }
 
 #[cfg(test)]
