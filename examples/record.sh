@@ -19,7 +19,7 @@ set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 PACKAGES=(iproute2 ethtool iptables conntrack tcpdump python3 vsftpd lftp curl tftpd-hpa tftp-hpa
   ngircd pptpd pptp-linux sane-utils amanda-server amanda-client libencode-locale-perl
-  openbsd-inetd samba snmp snmpd libcups2 kamailio baresip-core nftables)
+  openbsd-inetd samba snmp snmpd libcups2 kamailio baresip-core nftables debootstrap)
 TAG="kinwall-$$"
 START="2026-01-01T00:00:00" # the instant at which every recorded capture begins
 

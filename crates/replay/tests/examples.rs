@@ -19,6 +19,7 @@ type Row =
 const ROWS: &[Row] = &[
     ("ftp", "capture", &["rules.v4", "rules.v6"], &[]),
     ("tftp", "capture", &["rules.v4", "rules.v6"], &[]),
+    ("h323", "capture", &["rules.v4", "rules.v6"], &[]),
     ("irc-dcc", "capture", &["rules.v4"], &[]),
     ("pptp", "capture", &["rules.v4"], &[]),
     ("amanda", "capture", &["rules.v4"], &[]),
