@@ -5,7 +5,7 @@
 //! | `KINWALL_SEED`, `KINWALL_CASES` | the first seed, and how many from there on |
 //! | `KINWALL_TRAFFIC` | only sessions of this kind: `sip`, `pptp`, `gre`, `ftp` (see `sim`) |
 //! | `KINWALL_RULES=helpers` | rules that give connections their helpers, and nothing else |
-//! | `KINWALL_CASE` | a folder with a capture, rules and a topology |
+//! | `KINWALL_CASE` | folders, each with a capture, rules and a topology, separated by colons |
 
 #[path = "agreement/attacks.rs"]
 mod attacks;
@@ -138,7 +138,7 @@ const EXAMPLES: &[(&str, &str, &[&str], &str)] = &[
 
 const LOOSE: &str = "[modules.nf_conntrack_ftp]\nloose = true";
 
-/// Captures of real programs: the examples, and those in the folder that `KINWALL_CASE` names
+/// Captures of real programs: the examples, and those in the folders that `KINWALL_CASE` names
 /// (`topology.toml`, `rules.v4`, `rules.v6`, `capture.pcap`).
 #[test]
 fn recorded_captures() {
@@ -152,18 +152,23 @@ fn recorded_captures() {
             recorded::case(&examples.join(name), capture, rules, options)
         })
         .collect();
-    if let Ok(directory) = std::env::var("KINWALL_CASE") {
-        let directory = Path::new(&directory);
-        let rules: Vec<&str> =
-            ["rules.v4", "rules.v6"].into_iter().filter(|r| directory.join(r).exists()).collect();
-        cases.push(recorded::case(directory, "capture.pcap", &rules, ""));
+    if let Ok(directories) = std::env::var("KINWALL_CASE") {
+        for directory in directories.split(':').map(Path::new) {
+            let mut rules = vec!["rules.v4", "rules.v6"];
+            rules.retain(|rules| directory.join(rules).exists());
+            cases.push(recorded::case(directory, "capture.pcap", &rules, ""));
+        }
     }
     let mut both = Both::default();
+    let mut wrong = Vec::new();
     for case in cases {
         let agreement = both.compare(&case).unwrap_or_else(|refusal| panic!("{refusal:?}"));
         println!("{}: {agreement}", case.name);
-        assert!(agreement.disagreements.is_empty(), "{}: {agreement}", case.name);
+        if !agreement.disagreements.is_empty() {
+            wrong.push(format!("{}: {agreement}", case.name));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The case of a seed.
