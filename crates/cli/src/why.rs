@@ -6,12 +6,10 @@ use kinwall_engine::{AssignedBy, ConnectionFacts, Engine, Expecting, Outcome, Pa
 use kinwall_helpers::Note;
 use kinwall_replay::output;
 use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
-use kinwall_rules::option::Test;
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
 use kinwall_rules::ruleset::Rule;
 use kinwall_terms::{CtState, Family, Reason, Verdict};
-use std::fmt::Display;
 use std::io::{self, Write};
 
 const BOLD: Style = Style::new().bold();
@@ -296,32 +294,7 @@ fn specification(rule: &Rule) -> String {
 }
 
 fn missed(program: &Program, id: RuleId, part: Part) -> String {
-    let Some(rule) = program.rule(id) else { return String::new() };
-    match part {
-        Part::Source => option("-s", &rule.src),
-        Part::Destination => option("-d", &rule.dst),
-        Part::InInterface => option("-i", &rule.in_iface),
-        Part::OutInterface => option("-o", &rule.out_iface),
-        Part::Protocol => option("-p", &rule.proto),
-        Part::Fragment => if rule.fragment == Some(true) { "! -f" } else { "-f" }.to_owned(),
-        Part::Match(index) => match rule.matches.get(usize::from(index)) {
-            Some(found) => {
-                let mut line = Line::new(format!("-m {}", found.kind().spec().name));
-                found.print(&mut line);
-                line.as_str().to_owned()
-            }
-            None => String::new(),
-        },
-    }
-}
-
-/// `! -s 10.0.0.0/8`.
-fn option<T: Display>(name: &str, test: &Option<Test<T>>) -> String {
-    match test {
-        Some(Test { invert: true, value }) => format!("! {name} {value}"),
-        Some(Test { invert: false, value }) => format!("{name} {value}"),
-        None => name.to_owned(),
-    }
+    program.rule(id).map_or(String::new(), |rule| print::part(rule, part))
 }
 
 /// How many rules of a family and which chain policies were in force, in a line; for a packet of

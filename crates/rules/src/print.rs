@@ -1,5 +1,6 @@
 //! Canonical text: what `iptables-save` prints.
 
+use crate::eval::Part;
 use crate::option::Test;
 use crate::ruleset::{Chain, Counters, Rule, Ruleset, TableRules};
 use kinwall_terms::Table;
@@ -130,6 +131,32 @@ pub fn rule(chain: &str, rule: &Rule) -> String {
     let mut out = Line::new(format!("-A {chain}"));
     specification(rule, &mut out);
     out.text
+}
+
+/// One part of a rule: `! -s 10.0.0.0/8`, `-m tcp --dport 21`.
+pub fn part(rule: &Rule, part: Part) -> String {
+    match part {
+        Part::Source => option("-s", &rule.src),
+        Part::Destination => option("-d", &rule.dst),
+        Part::InInterface => option("-i", &rule.in_iface),
+        Part::OutInterface => option("-o", &rule.out_iface),
+        Part::Protocol => option("-p", &rule.proto),
+        Part::Fragment => if rule.fragment == Some(true) { "! -f" } else { "-f" }.to_owned(),
+        Part::Match(index) => {
+            let Some(found) = rule.matches.get(usize::from(index)) else { return String::new() };
+            let mut line = Line::new(format!("-m {}", found.kind().spec().name));
+            found.print(&mut line);
+            line.as_str().to_owned()
+        }
+    }
+}
+
+fn option<T: Display>(name: &str, test: &Option<Test<T>>) -> String {
+    match test {
+        Some(Test { invert: true, value }) => format!("! {name} {value}"),
+        Some(Test { invert: false, value }) => format!("{name} {value}"),
+        None => name.to_owned(),
+    }
 }
 
 /// What stands behind `-A CHAIN`.

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rules", &["terms", "wire", "topology"]),
     ("nat", &["terms", "wire", "topology", "conntrack"]),
     ("engine", &["terms", "wire", "topology", "conntrack", "nat", "helpers", "rules"]),
-    ("policy", &["terms", "topology", "rules", "helpers"]),
+    ("policy", &["terms", "wire", "topology", "conntrack", "rules", "helpers", "engine"]),
     ("prove", &["terms", "wire", "topology", "rules", "helpers", "policy", "engine", "replay"]),
     ("kernel", &["terms", "wire", "topology"]),
     ("replay", &["terms", "wire", "topology", "engine"]),

@@ -4,6 +4,7 @@ mod gateway;
 mod json;
 mod sarif;
 mod text;
+mod why_not;
 
 use crate::failure::Failure;
 use crate::rule_files::Rules;
@@ -20,11 +21,15 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  iptables-save | kinwall audit -\n  kinwall audit --rules4 \
     rules.v4 --rules6 rules.v6 --topology topology.toml --sysctl /etc/sysctl.conf\n  kinwall \
-    audit --explain KW004")]
+    audit --explain KW004\n  kinwall audit --rules4 rules.v4 --topology topology.toml \\\n      \
+    --why-not 'ftp from eth1 to 192.0.2.10:2121'")]
 pub(crate) struct AuditArgs {
     /// Rule files; `-` is the standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// A rule file, as if it were named alone
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
     /// A rule file for IPv4, whatever its name
     #[arg(long, value_name = "FILE")]
     rules4: Vec<PathBuf>,
@@ -49,6 +54,12 @@ pub(crate) struct AuditArgs {
     /// The Linux version that runs the rules
     #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::DEFAULT)]
     kernel: KernelVersion,
+    /// Say at which rule a connection loses its helper: 'ftp from eth1 to 192.0.2.10:2121'
+    ///
+    /// HELPER from INTERFACE, ADDRESS, NETWORK or `gateway` to ADDRESS[:PORT]. Exit status: 0
+    /// when it has its helper and RELATED is accepted, else 3.
+    #[arg(long, value_name = "QUESTION")]
+    why_not: Option<String>,
     /// Explain a finding by its code
     #[arg(long, value_name = "CODE", exclusive = true)]
     explain: Option<String>,
@@ -74,6 +85,9 @@ pub(crate) fn run(args: AuditArgs) -> Result<(), Failure> {
         return text::explain(by_code(code)?);
     }
     let read = gateway::read(&args)?;
+    if let Some(question) = &args.why_not {
+        return why_not::run(&read, question, args.format);
+    }
     let findings = audit::audit(&read.gateway());
     match args.format {
         AuditFormat::Text => text::print(&findings, &read.rules)?,

@@ -6,8 +6,9 @@ use crate::rule_files::Rules;
 use crate::source::{self, Text};
 use crate::topology_file::TopologyFile;
 use kinwall_engine::settings::split_assignment;
-use kinwall_engine::{SettingError, Settings};
+use kinwall_engine::{Engine, SettingError, Settings};
 use kinwall_policy::audit::{Gateway, Refused};
+use kinwall_rules::program::{Options, Program};
 use kinwall_terms::{Family, KernelVersion, Profile};
 use kinwall_topology::Topology;
 use std::path::Path;
@@ -34,6 +35,16 @@ impl Read {
         }
     }
 
+    /// An engine with these rules and settings, for what is asked of packets.
+    pub(super) fn engine(&self) -> Engine {
+        let compile = |family: Family| {
+            let ruleset = self.rules.loaded.ruleset(family)?;
+            Some(Program::compile(ruleset, &Options::default()))
+        };
+        let (topology, settings) = (self.topology.clone(), self.settings.clone());
+        Engine::new(topology, settings, Family::ALL.map(compile), 0)
+    }
+
     /// Sets one thing. What this kernel does not have is no mistake of the command line: the
     /// audit says so.
     fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
@@ -51,9 +62,12 @@ impl Read {
 /// Reads files and flags.
 pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
     let mut sources = Vec::new();
-    let families = [(&args.files, None)]
-        .into_iter()
-        .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);
+    let families = [
+        (&args.files, None),
+        (&args.rules, None),
+        (&args.rules4, Some(Family::Ipv4)),
+        (&args.rules6, Some(Family::Ipv6)),
+    ];
     for (paths, family) in families {
         for path in paths {
             let (name, text) = (path.display().to_string(), source::read(path)?);
