@@ -217,6 +217,23 @@ fn rules_that_do_not_match(bencher: Bencher<'_, '_>, rule_count: u32) {
     established(bencher, FEW, rule_count, true);
 }
 
+/// Established connections without a helper, while so many others have one and wait for what it
+/// announced: nothing of that is paid for.
+#[divan::bench(sample_count = 5, sample_size = 1, args = [0, 1_000, 50_000])]
+fn established_beside_helpers(bencher: Bencher<'_, '_>, helped: u32) {
+    let mut engine = filled(EXPECTED, 100);
+    let mut requests = Packets::default();
+    for number in 0..helped {
+        requests.push(&tftp_request(number), Direction::Original);
+    }
+    requests.run(&mut engine, START, false);
+    assert_eq!(engine.conntrack().expectation_count(), helped);
+    let packets = traffic(FEW);
+    bencher
+        .counter(ItemsCount::new(PACKETS))
+        .bench_local(|| black_box(packets.run(&mut engine, START, false)));
+}
+
 /// First packets, each of a connection of its own.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn new_connections(bencher: Bencher<'_, '_>) {
@@ -233,6 +250,18 @@ fn new_connections(bencher: Bencher<'_, '_>) {
     );
 }
 
+/// Who sends request `number`.
+fn tftp_client(number: u32) -> (Ipv4Addr, u16) {
+    let client = Ipv4Addr::from_bits(0x0a00_0000 + number / 50_000 + 1);
+    (client, 1024 + (number % 50_000) as u16)
+}
+
+fn tftp_request(number: u32) -> emit::Packet {
+    let (client, port) = tftp_client(number);
+    let request = emit::Packet::new(client, Ipv4Addr::new(192, 0, 2, 2), Udp::new(port, 69));
+    request.payload(*b"\0\x01boot\0octet\0")
+}
+
 /// A tftp request, which makes a connection and an expectation, and its answer, which makes the
 /// child.
 #[divan::bench(sample_count = 5, sample_size = 1)]
@@ -240,10 +269,8 @@ fn expectations_and_children(bencher: Bencher<'_, '_>) {
     let server = Ipv4Addr::new(192, 0, 2, 2);
     let mut packets = Packets::default();
     for number in 0..EXPECTED {
-        let client = Ipv4Addr::from_bits(0x0a00_0000 + number / 50_000 + 1);
-        let port = 1024 + (number % 50_000) as u16;
-        let request = emit::Packet::new(client, server, Udp::new(port, 69));
-        packets.push(&request.payload(*b"\0\x01boot\0octet\0"), Direction::Original);
+        packets.push(&tftp_request(number), Direction::Original);
+        let (client, port) = tftp_client(number);
         let answer = emit::Packet::new(server, client, Udp::new(3000, port));
         packets.push(&answer.payload(*b"\0\x03\0\x01data"), Direction::Reply);
     }

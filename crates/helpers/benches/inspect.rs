@@ -1,17 +1,18 @@
 //! What a helper costs: payload bytes per second on a real session and on the worst input known,
 //! and expectations per second.
 
+mod loads;
+
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use kinwall_helpers::{Effects, HelperKind, Instance, Instances, Segment};
+use kinwall_helpers::{Broadcast, Effect, Effects, HelperKind, Instance, Instances, Segment};
 use kinwall_terms::{Direction, KernelVersion, L4Proto, Profile, Tuple};
+use loads::{Packet, datagrams, sane, sip};
+use std::net::{IpAddr, Ipv4Addr};
 
 fn main() {
     divan::main();
 }
-
-/// One packet: who sends it, and its payload.
-type Packet = (Direction, Vec<u8>);
 
 /// A helper, a profile and what it is shown, one packet a segment.
 #[derive(Debug)]
@@ -19,10 +20,16 @@ struct Load {
     name: &'static str,
     kind: HelperKind,
     profile: Profile,
+    /// `None` for the first that the helper reads.
+    l4: Option<L4Proto>,
     packets: fn() -> Vec<Packet>,
 }
 
 const LOADS: &[Load] = &[
+    load("amanda session", HelperKind::Amanda, Profile::Linux, datagrams::amanda_session),
+    load("amanda session, strict", HelperKind::Amanda, Profile::Strict, datagrams::amanda_session),
+    load("amanda worst", HelperKind::Amanda, Profile::Linux, datagrams::amanda_worst),
+    load("amanda worst, strict", HelperKind::Amanda, Profile::Strict, datagrams::amanda_worst),
     load("ftp session", HelperKind::Ftp, Profile::Linux, ftp_session),
     load("ftp session, strict", HelperKind::Ftp, Profile::Strict, ftp_session),
     load("ftp worst", HelperKind::Ftp, Profile::Linux, ftp_worst),
@@ -43,12 +50,47 @@ const LOADS: &[Load] = &[
     load("irc session, strict", HelperKind::Irc, Profile::Strict, irc_session),
     load("irc worst", HelperKind::Irc, Profile::Linux, irc_worst),
     load("irc worst, strict", HelperKind::Irc, Profile::Strict, irc_worst_strict),
+    load("netbios-ns session", HelperKind::NetbiosNs, Profile::Linux, datagrams::netbios_session),
+    load(
+        "netbios-ns session, strict",
+        HelperKind::NetbiosNs,
+        Profile::Strict,
+        datagrams::netbios_session,
+    ),
+    load("netbios-ns worst", HelperKind::NetbiosNs, Profile::Linux, datagrams::netbios_worst),
+    load(
+        "netbios-ns worst, strict",
+        HelperKind::NetbiosNs,
+        Profile::Strict,
+        datagrams::netbios_worst,
+    ),
     load("pptp session", HelperKind::Pptp, Profile::Linux, pptp_session),
     load("pptp session, strict", HelperKind::Pptp, Profile::Strict, pptp_session),
     load("pptp worst", HelperKind::Pptp, Profile::Linux, pptp_worst),
     load("pptp worst, strict", HelperKind::Pptp, Profile::Strict, pptp_worst),
+    load("sane session", HelperKind::Sane, Profile::Linux, sane::session),
+    load("sane session, strict", HelperKind::Sane, Profile::Strict, sane::session),
+    load("sane worst", HelperKind::Sane, Profile::Linux, sane::worst),
+    load("sane worst, strict", HelperKind::Sane, Profile::Strict, sane::worst),
+    load("sip session", HelperKind::Sip, Profile::Linux, sip::session),
+    load("sip session, strict", HelperKind::Sip, Profile::Strict, sip::session),
+    load("sip worst", HelperKind::Sip, Profile::Linux, sip::worst),
+    load("sip worst, strict", HelperKind::Sip, Profile::Strict, sip::worst_strict),
+    over_tcp(load("sip session, TCP", HelperKind::Sip, Profile::Linux, sip::session_tcp)),
+    over_tcp(load("sip session, TCP, strict", HelperKind::Sip, Profile::Strict, sip::session_tcp)),
+    over_tcp(load("sip worst, TCP", HelperKind::Sip, Profile::Linux, sip::worst_tcp)),
+    over_tcp(load(
+        "sip worst, TCP, strict",
+        HelperKind::Sip,
+        Profile::Strict,
+        sip::worst_strict_tcp,
+    )),
+    load("snmp session", HelperKind::Snmp, Profile::Linux, datagrams::snmp_session),
+    load("snmp session, strict", HelperKind::Snmp, Profile::Strict, datagrams::snmp_session),
+    load("snmp worst, strict", HelperKind::Snmp, Profile::Strict, datagrams::snmp_worst),
     load("tftp session", HelperKind::Tftp, Profile::Linux, tftp_session),
     load("tftp session, strict", HelperKind::Tftp, Profile::Strict, tftp_session),
+    load("tftp worst", HelperKind::Tftp, Profile::Linux, tftp_worst),
     load("tftp worst, strict", HelperKind::Tftp, Profile::Strict, tftp_worst),
 ];
 
@@ -58,7 +100,11 @@ const fn load(
     profile: Profile,
     packets: fn() -> Vec<Packet>,
 ) -> Load {
-    Load { name, kind, profile, packets }
+    Load { name, kind, profile, l4: None, packets }
+}
+
+const fn over_tcp(load: Load) -> Load {
+    Load { l4: Some(L4Proto::TCP), ..load }
 }
 
 impl std::fmt::Display for Load {
@@ -77,14 +123,14 @@ fn bytes(bencher: Bencher<'_, '_>, load: &Load) {
 #[divan::bench(args = LOADS.iter().filter(|load| load.name.contains("session")))]
 fn expectations(bencher: Bencher<'_, '_>, load: &Load) {
     let packets = (load.packets)();
-    let count = inspect_all(&instance(load), load.profile, &packets, &mut Effects::new());
+    let count = inspect_all(&instance(load), load, &packets, &mut Effects::new());
     run(bencher.counter(ItemsCount::new(count)), load, &packets);
 }
 
 fn run(bencher: Bencher<'_, '_>, load: &Load, packets: &[Packet]) {
     let instance = instance(load);
     let mut effects = Effects::new();
-    bencher.bench_local(|| inspect_all(&instance, load.profile, black_box(packets), &mut effects));
+    bencher.bench_local(|| inspect_all(&instance, load, black_box(packets), &mut effects));
 }
 
 fn instance(load: &Load) -> Instance {
@@ -93,10 +139,16 @@ fn instance(load: &Load) -> Instance {
     instances.list().iter().find(of).expect("every helper is registered").clone()
 }
 
+/// The network that the originator asks, where a helper wants one.
+const ASKED: Broadcast = Broadcast {
+    address: IpAddr::V4(Ipv4Addr::new(10, 2, 0, 255)),
+    netmask: IpAddr::V4(Ipv4Addr::new(255, 255, 255, 0)),
+};
+
 /// Shows a connection's packets to its helper; how many expectations it proposes.
 fn inspect_all(
     instance: &Instance,
-    profile: Profile,
+    load: &Load,
     packets: &[Packet],
     effects: &mut Effects,
 ) -> usize {
@@ -106,15 +158,17 @@ fn inspect_all(
         sport: 40000,
         dport: instance.port.unwrap_or(0),
         // Only children of TCP get a helper without a port.
-        proto: instance.port.map_or(L4Proto::TCP, |_| instance.helper.l4[0]),
+        proto: load.l4.or(instance.port.map(|_| instance.helper.l4[0])).unwrap_or(L4Proto::TCP),
     };
     let reply = original.invert().expect("TCP and UDP invert");
     let mut scratch = instance.helper.kind.scratch();
     let (mut seqs, mut unread) = ([0u32; 2], [Vec::new(), Vec::new()]);
+    let is_stream = original.proto == L4Proto::TCP && load.profile == Profile::Strict;
+    let streams = is_stream && instance.helper.unread_max_bytes > 0;
+    let mut remembered = [0; 2];
     let mut count = 0;
     for (direction, packet) in packets {
         let i = direction.index();
-        let streams = profile == Profile::Strict && instance.helper.unread_max_bytes > 0;
         let payload = if streams && !unread[i].is_empty() {
             unread[i].extend_from_slice(packet);
             &unread[i]
@@ -130,15 +184,22 @@ fn inspect_all(
             seq: seqs[i],
             established: true,
             expected: false,
-            remembered: [0; 2],
+            remembered,
             port: original.dport,
             options: &instance.options,
             kernel: KernelVersion::DEFAULT,
-            broadcast: None,
+            broadcast: Some(ASKED),
             routing: None,
         };
-        let consumed = instance.inspect(profile, &segment, &mut scratch, effects);
-        count += black_box(effects.list()).len();
+        let consumed = instance.inspect(load.profile, &segment, &mut scratch, effects);
+        for effect in black_box(effects.list()) {
+            match effect {
+                Effect::Expect(_) => count += 1,
+                Effect::ExpectPair(_) => count += 2,
+                Effect::Remember { index, value } => remembered[*index] = *value,
+                _ => {}
+            }
+        }
         if streams {
             let rest = payload.get(consumed..).unwrap_or_default().to_vec();
             unread[i] = rest;

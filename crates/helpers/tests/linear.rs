@@ -1,0 +1,144 @@
+//! Reading takes time in proportion to the payload: every line of the transcripts in
+//! `tests/helpers/`, repeated until a packet is full, shown to its helper.
+
+mod session;
+
+use kinwall_helpers::HelperKind;
+use kinwall_terms::{Direction, Family, KernelVersion, Profile};
+use session::{Session, unescape};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A short packet's length, and how many times as long the long one is.
+const SHORT_BYTES: usize = 1024;
+const TIMES: u32 = 32;
+
+/// How many times as long the long one may take: a search that is quadratic takes a thousand
+/// times as long.
+const TIMES_MAX: u32 = 8 * TIMES;
+
+/// What takes less says nothing.
+const SHORT_MIN: Duration = Duration::from_micros(20);
+
+/// A helper, how a packet begins, and what goes on and on: wherever something is searched for that
+/// does not come, and what was searched could be searched again.
+const HOSTILE: &[(&str, &str, &str)] = &[
+    ("amanda", r"Amanda 3.5 REP HANDLE 0 SEQ 1\nCONNECT ", "DATA "),
+    ("amanda", r"Amanda 3.5 REP HANDLE 0 SEQ 1\n", r"CONNECT \n"),
+    ("ftp", r"PORT ", "1,"),
+    ("ftp", r"EPRT |1|", "1.1.1.1|"),
+    ("ftp", r"227 ", "(1,1,1,1,1"),
+    ("ftp", r"220-", r"220-\r\n"),
+    ("irc", r"PRIVMSG ", " "),
+    ("irc", r"PRIVMSG a :", r"\x01DCC SEND "),
+    ("irc", r"PRIVMSG a :\x01DCC SEND ", r#"" "#),
+    ("irc", r"NICK a\nUSER a\n", r"NICK a\n"),
+    ("netbios-ns", r"\x5a\x1c\x01\x10\0\x01\0\0\0\0\0\0", r"\x01x"),
+    ("pptp", "", r"\0\x10\0\x01\x1a\x2b\x3c\x4d\0\x0c\0\0\0\x05\0\0"),
+    ("sane", "", r"\0\0\0\x01"),
+    ("sip", r"REGISTER sip:x SIP/2.0\r\nCSeq: 2 REGISTER\r\nm:sip:10.1.0.2", ",sip:"),
+    ("sip", r"REGISTER sip:x SIP/2.0\r\nCSeq: 2 REGISTER\r\n", r"m:sip:\r\n"),
+    ("sip", r"REGISTER sip:x SIP/2.0\r\nCSeq: 2 REGISTER\r\n", r"m:\r\n "),
+    ("sip", r"SIP/2.0 200 OK\r\nCSeq: 0 REGISTER\r\nExpires: 9\r\nm:sip:10.1.0.2", ",sip:10.1.0.2"),
+    ("sip", r"SIP/2.0 200 OK\r\nCSeq: 0 REGISTER\r\nExpires: 9\r\nm:sip:10.1.0.2", ",sip:"),
+    ("sip", r"SIP/2.0 200 OK\r\nCSeq: 0 REGISTER\r\n", r"m:sip:10.1.0.2\r\n "),
+    ("sip", r"INVITE sip:b SIP/2.0\r\nCSeq: 1 INVITE\r\n", r"\r\nv=0\r\nm=audio 4"),
+    ("sip", r"INVITE sip:b SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0", r"\r\nm=text 4000 x"),
+    ("sip", r"INVITE sip:b SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0", r"\r\nc=IN IP4 "),
+    ("sip", r"INVITE sip:b SIP/2.0\r\n", r"\r\n \r\n"),
+    ("snmp", r"\x30", r"\x84\0\0\0"),
+    ("tftp", r"\0\x01a\0octet\0", r"a\0b\0"),
+];
+
+#[test]
+fn a_long_packet_takes_no_longer_per_byte() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/helpers");
+    let mut lines = 0;
+    for kind in HelperKind::ALL {
+        let name = kind.helper().name;
+        for (opening, direction, line) in lines_of(&root.join(name)) {
+            lines += 1;
+            for profile in Profile::ALL {
+                check(name, profile, &opening, (direction, b""), &line);
+            }
+        }
+    }
+    for (name, head, piece) in HOSTILE {
+        for profile in Profile::ALL {
+            let said = (Direction::Original, unescape(head));
+            check(name, profile, &[], (said.0, &said.1), &unescape(piece));
+            check(name, profile, &[said], (Direction::Reply, &unescape(head)), &unescape(piece));
+        }
+    }
+    assert!(lines > 300, "only {lines} lines were found in {}", root.display());
+}
+
+/// What is said before a line, who says it, and the line.
+type Line = (Vec<(Direction, Vec<u8>)>, Direction, Vec<u8>);
+
+/// Each different line of a helper's transcripts, behind what opens its file.
+fn lines_of(folder: &Path) -> BTreeSet<Line> {
+    let files = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let mut lines = BTreeSet::new();
+    for text in texts {
+        let opening = text.split("\n## ").next().unwrap_or_default();
+        let opening: Vec<_> = opening.lines().filter_map(said).collect();
+        let short = |(_, payload): &(Direction, Vec<u8>)| payload.len() < SHORT_BYTES;
+        for (direction, line) in text.lines().filter_map(said).filter(short) {
+            lines.insert((opening.clone(), direction, line));
+        }
+    }
+    lines
+}
+
+/// Who says a line of a transcript, and what. Names that stand for messages are text like any
+/// other here.
+fn said(line: &str) -> Option<(Direction, Vec<u8>)> {
+    let (direction, payload) = match line.split_at_checked(2)? {
+        ("> ", payload) => (Direction::Original, payload),
+        ("< ", payload) => (Direction::Reply, payload),
+        _ => return None,
+    };
+    Some((direction, unescape(payload))).filter(|(_, payload)| !payload.is_empty())
+}
+
+fn check(
+    name: &str,
+    profile: Profile,
+    opening: &[(Direction, Vec<u8>)],
+    (direction, head): (Direction, &[u8]),
+    piece: &[u8],
+) {
+    let fill = |bytes: usize| -> Vec<u8> {
+        let pieces = piece.iter().cycle();
+        head.iter().chain(pieces).copied().take(bytes).collect()
+    };
+    let short = fill(SHORT_BYTES);
+    let long = fill(SHORT_BYTES * usize::try_from(TIMES).unwrap());
+    // What happened once because of the machine does not happen three times.
+    let fastest = |packet: &[u8]| {
+        let once = || once(name, profile, opening, (direction, packet));
+        once().min(once())
+    };
+    let exceeds = || fastest(&long) > fastest(&short).max(SHORT_MIN) * TIMES_MAX;
+    let slow = (0..3).all(|_| exceeds());
+    assert!(!slow, "{name}, {profile}: {direction:?} \"{}\"", piece.escape_ascii());
+}
+
+/// How long a fresh connection reads the packet, behind its opening.
+fn once(
+    name: &str,
+    profile: Profile,
+    opening: &[(Direction, Vec<u8>)],
+    (direction, packet): (Direction, &[u8]),
+) -> Duration {
+    let mut session = Session::new(name, Family::Ipv4, profile, KernelVersion::DEFAULT, &[]);
+    for (direction, line) in opening {
+        session.send(*direction, line);
+    }
+    let start = Instant::now();
+    session.send(direction, packet);
+    start.elapsed()
+}
