@@ -135,6 +135,57 @@ fn the_bounce_needs_both_mistakes() {
     }
 }
 
+/// The guard of every helper, by its name or everybody's: what it refuses is no expectation, is
+/// told where it stands, and is counted.
+#[test]
+fn guards_refuse_what_each_helper_announces() {
+    let rows = [
+        ("amanda", "amanda", true),
+        ("ftp", "ftp", true),
+        ("h323", "Q.931", false),
+        ("h323", "RAS", false),
+        ("h323", "*", true),
+        ("irc-dcc", "irc", true),
+        ("netbios-ns", "netbios-ns", true),
+        ("pptp", "*", true),
+        ("pptp", "pptp", true),
+        ("sane", "sane", true),
+        ("sip", "sip", true),
+        ("snmp", "snmp", true),
+        ("tftp", "tftp", true),
+    ];
+    for (folder, helper, all) in rows {
+        for (limit, reason) in
+            [("networks=198.51.100.0/24", "guard-network"), ("min_port=65535", "guard-port")]
+        {
+            // The guard of ports is for TCP and UDP.
+            if folder == "pptp" && reason == "guard-port" {
+                continue;
+            }
+            let setting = format!("guard.{helper}.{limit}");
+            assert_refuses(folder, &setting, reason, all);
+        }
+    }
+    for folder in ["amanda", "pptp", "sip"] {
+        assert_refuses(folder, "guard.*.per_master=1", "guard-limit", false);
+        assert_refuses(folder, "guard.*.per_peer=1", "guard-limit", false);
+    }
+}
+
+fn assert_refuses(folder: &str, setting: &str, reason: &str, all: bool) {
+    let recording = Recording { folder, capture: "capture", rules: &["rules.v4"], set: &[setting] };
+    let lines = recording.replay();
+    let summary = of_type(&lines, "summary").next().expect("a summary");
+    let refused = summary["not_believed"][reason].as_u64().unwrap_or(0);
+    assert!(refused > 0, "{folder} {setting}: {summary}");
+    let expected = of_type(&lines, "expectation").filter(|line| line["event"] == "new").count();
+    // In the captures of both families the rules of the other are not given, so all is by IPv4.
+    assert!(!all || expected == 0, "{folder} {setting}: {expected} expectations");
+    let text = recording.run(&["--why"]);
+    let told = text.matches("did not believe bytes ").count();
+    assert!(text.contains(reason) && told > 0, "{folder} {setting}: {text}");
+}
+
 impl Recording<'_> {
     /// Whether the gateway itself asks a whole network: Linux hears that itself, and drops it in
     /// INPUT; no capture shows it.
@@ -158,8 +209,16 @@ impl Recording<'_> {
 
     /// The JSON lines of the replay.
     fn replay(&self) -> Vec<Value> {
+        self.run(&["--format", "json"])
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+
+    /// What the replay prints.
+    fn run(&self, options: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinwall"));
-        command.args(["replay", "--format", "json", "--topology"]).arg(self.path("topology.toml"));
+        command.arg("replay").args(options).arg("--topology").arg(self.path("topology.toml"));
         for rules in self.rules {
             command.arg("--rules").arg(self.path(rules));
         }
@@ -170,10 +229,7 @@ impl Recording<'_> {
         let output = output.expect("kinwall runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", self.name());
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
-            .collect()
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// The counters of the rules that decide: all of filter, and what raw drops.

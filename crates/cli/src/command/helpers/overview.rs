@@ -98,9 +98,10 @@ fn is_alike(a: &TableRow, b: &TableRow) -> bool {
         && shown(a) == shown(b)
 }
 
-/// The cell without the word about whose it is.
+/// The cell without the word about whose it is, and without the range: as the document has it.
 fn short(cell: &str) -> &str {
-    cell.split_once(" (").map_or(cell, |(word, _)| word)
+    let word = cell.split_once(" (").map_or(cell, |(word, _)| word);
+    word.split_once(", ").map_or(word, |(word, _)| word)
 }
 
 fn family(family: Family) -> &'static str {

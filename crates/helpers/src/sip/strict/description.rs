@@ -39,6 +39,8 @@ pub(super) enum Wrong {
     Port(usize, usize),
     /// No address of the connection's family.
     Address(usize, usize),
+    /// No kind, port and protocol.
+    Words(usize, usize),
 }
 
 /// What a part of the description says of the media in it, or of all of them.
@@ -77,7 +79,10 @@ pub(super) fn read(text: &[u8], family: Family) -> Option<Vec<Result<Media, Wron
         match (bare.first(), bare.get(1)) {
             (Some(b'm'), Some(b'=')) => {
                 finish(&mut list, current.take().flatten(), session, own);
-                current = Some(media_line(bare, at));
+                current = Some(media_line(bare, at).unwrap_or_else(|wrong| {
+                    add_wrong(&mut list, wrong);
+                    None
+                }));
                 own = Said::default();
             }
             (Some(b'c'), Some(b'=')) if said.connection.is_none() => {
@@ -103,12 +108,10 @@ fn finish(list: &mut Vec<Result<Media, Wrong>>, line: Option<Line>, session: Sai
         return;
     }
     let Some(port @ 1024..) = line.port else {
-        list.push(Err(Wrong::Port(line.port_at.0, line.port_at.1)));
-        return;
+        return add_wrong(list, Wrong::Port(line.port_at.0, line.port_at.1));
     };
     let Some((address, address_at)) = own.connection.or(session.connection) else {
-        list.push(Err(Wrong::Address(line.at, line.end - line.at)));
-        return;
+        return add_wrong(list, Wrong::Address(line.at, line.end - line.at));
     };
     // Hold, as it was said before `sendonly` (RFC 3264, section 8.4).
     if address.is_unspecified() {
@@ -130,12 +133,26 @@ fn finish(list: &mut Vec<Result<Media, Wrong>>, line: Option<Line>, session: Sai
 /// Media lines that are told of, right and wrong ones.
 const WRONG_MAX_COUNT: usize = 8;
 
-/// A line of a kind that is expected, over UDP.
-fn media_line(line: &[u8], at: usize) -> Option<Line> {
-    let value = line.get(2..)?;
+fn add_wrong(list: &mut Vec<Result<Media, Wrong>>, wrong: Wrong) {
+    if list.len() < WRONG_MAX_COUNT {
+        list.push(Err(wrong));
+    }
+}
+
+/// A line of a kind that is expected, over UDP; `None` for another.
+fn media_line(line: &[u8], at: usize) -> Result<Option<Line>, Wrong> {
+    let value = line.get(2..).unwrap_or_default();
+    if value.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() < 3 {
+        return Err(Wrong::Words(at, line.len()));
+    }
+    Ok(expected_line(value, at))
+}
+
+/// What stands behind `m=` of the line at `at`, when its media are expected.
+fn expected_line(value: &[u8], at: usize) -> Option<Line> {
     let kind = MediaKind::ALL.into_iter().find(|kind| value.starts_with(kind.word()))?;
     let port_at = 2 + kind.word().len();
-    let text = line.get(port_at..)?;
+    let text = value.get(kind.word().len()..)?;
     let (port, digits) = match number::checked(text, u16::MAX.into()) {
         Some((port, digits)) => (u16::try_from(port).ok(), digits),
         None => (None, number::digit_count(text)),

@@ -33,7 +33,7 @@ pub(super) fn announce(letter: &Letter<'_>, call: &mut Call, effects: &mut Effec
             Err(Wrong::Port(at, length)) => {
                 effects.note(Reason::HelperBadPort, letter.span(body.start + at, length));
             }
-            Err(Wrong::Address(at, length)) => {
+            Err(Wrong::Address(at, length) | Wrong::Words(at, length)) => {
                 effects.note(Reason::HelperMalformed, letter.span(body.start + at, length));
             }
         }
