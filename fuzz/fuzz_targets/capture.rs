@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 fuzz_target!(|bytes: &[u8]| {
     let Some((&split, bytes)) = bytes.split_first() else { return };
     let (first, second) = bytes.split_at(bytes.len() * usize::from(split) / 255);
-    let stream = |bytes: &[u8]| Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read>;
+    let stream = |bytes: &[u8]| Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>;
     let mut streams = vec![("first".to_owned(), None, stream(first))];
     if !second.is_empty() {
         streams.push(("second".to_owned(), None, stream(second)));

@@ -16,8 +16,9 @@ use kinwall_wire::{Headers, TcpFlags};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const START: Time = Time(1_700_000_000_000_000_000);
-/// Connections in the large table.
+/// Connections in the large table, and in a very large one.
 const CONNECTIONS: u32 = 1_000_000;
+const VERY_MANY: u32 = 4_000_000;
 /// Packets a round.
 const PACKETS: usize = 1 << 20;
 const BATCH: usize = 32;
@@ -98,7 +99,7 @@ fn pass(table: &mut Conntrack<u32>, now: Time, bytes: &[u8]) -> Option<ConnId> {
 
 /// A table with established connections.
 fn filled(v6: bool, count: u32) -> Conntrack<u32> {
-    let mut table = table(CONNECTIONS);
+    let mut table = table(count);
     for number in 0..count {
         let handshake = [
             (Direction::Original, TcpFlags::SYN),
@@ -127,7 +128,7 @@ fn random_packets(v6: bool, count: u32) -> Vec<(Headers, Vec<u8>)> {
 /// Packets of known connections; with a thousand of them, all in the cache, what is left is the
 /// work itself.
 #[divan::bench(
-    args = [(false, 1000), (false, CONNECTIONS), (true, CONNECTIONS)],
+    args = [(false, 1000), (false, CONNECTIONS), (false, VERY_MANY), (true, CONNECTIONS)],
     sample_count = 5,
     sample_size = 1
 )]
@@ -147,6 +148,7 @@ fn established_in_batches(bencher: Bencher<'_, '_>, v6: bool) {
     let (mut table, packets) = (filled(v6, CONNECTIONS), random_packets(v6, CONNECTIONS));
     bencher.counter(ItemsCount::new(PACKETS)).bench_local(|| {
         let mut prepared = Vec::with_capacity(BATCH);
+        let mut located = Vec::with_capacity(BATCH);
         for batch in packets.chunks(BATCH).cycle().take(PACKETS / BATCH) {
             prepared.clear();
             let ready =
@@ -154,10 +156,9 @@ fn established_in_batches(bencher: Bencher<'_, '_>, v6: bool) {
             prepared.extend(ready);
             let index = prepared.iter().map(|one| table.touch_index(one));
             black_box(index.fold(0, u64::wrapping_add));
-            for one in &mut prepared {
-                table.locate(one);
-            }
-            let records = prepared.iter().map(|one| table.touch_record(one));
+            located.clear();
+            located.extend(prepared.iter().filter_map(|one| table.locate(one)));
+            let records = located.iter().map(|one| table.touch_record(*one));
             black_box(records.fold(0, u64::wrapping_add));
             for ((headers, bytes), one) in batch.iter().zip(&prepared) {
                 let packet = Packet { headers, bytes, prerouting: false, now: START };

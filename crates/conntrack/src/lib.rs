@@ -49,5 +49,5 @@ pub use proto::Timeouts;
 pub use settings::{FragmentLimits, SettingError, Settings};
 pub use stats::Stats;
 pub use table::{CONNECTIONS_MAX, ConnId, Conntrack, HelperId, POLICIES_MAX, PolicyId};
-pub use track::{Found, PacketCt, Prepared, Template, Tracked};
+pub use track::{Candidate, Found, PacketCt, Prepared, Preparer, Template, Tracked};
 pub use view::{Announcement, ExpectationView, Master, Saved, Summary, View};

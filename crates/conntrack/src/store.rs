@@ -145,6 +145,13 @@ pub(crate) struct Probe {
     pub(crate) hash: u64,
 }
 
+impl Probe {
+    #[inline]
+    pub(crate) fn new(key: AnyKey, hasher: &Hasher) -> Probe {
+        Probe { key, hash: key.hash(hasher) }
+    }
+}
+
 /// The connections of one family.
 #[derive(Debug)]
 struct Store<K> {
@@ -302,7 +309,7 @@ impl Stores {
 
     #[inline]
     pub(crate) fn probe(&self, key: AnyKey) -> Probe {
-        Probe { key, hash: key.hash(&self.hasher) }
+        Probe::new(key, &self.hasher)
     }
 
     /// The connection in the table that has the probe's tuple, and which of its two tuples that

@@ -16,11 +16,14 @@
 //! other packets until it is confirmed.
 
 use crate::icmp_error::{self, Quoted};
-use crate::key::{self, AnyKey};
+use crate::key::{self, AnyKey, Hasher};
+use crate::keymap::Keymap;
 use crate::proto::{self, Judgement, Packet, Standing, icmp};
 use crate::store::{Body, Probe, Slot};
 use crate::{Changes, ConnId, ConnectionEnd, Conntrack, PolicyId};
-use kinwall_terms::{CtState, Direction, Reason, Status, Time, Tuple, Zone};
+use kinwall_terms::{
+    CtState, Direction, KernelVersion, L4Proto, Reason, Status, Time, Tuple, Zone,
+};
 use kinwall_wire::{Headers, L4};
 
 /// What the raw table decided for a packet that may open a connection.
@@ -84,8 +87,33 @@ impl PacketCt {
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     probe: Result<Probe, Reason>,
-    candidate: Option<Slot>,
 }
+
+/// Prepares packets for one table, without the table.
+#[derive(Debug)]
+pub struct Preparer {
+    hasher: Hasher,
+    kernel: KernelVersion,
+    no_keymap: Keymap,
+}
+
+impl Preparer {
+    /// As [`Conntrack::prepare`] in the default zone; `None` for GRE, the ids of whose headers
+    /// mean what calls until then have made them mean.
+    #[inline]
+    pub fn prepare(&self, headers: &Headers, bytes: &[u8]) -> Option<Prepared> {
+        if headers.proto == L4Proto::GRE {
+            return None;
+        }
+        let zone = Zone::default().id_for(Direction::Original);
+        let key = key::of_packet(headers, bytes, zone, &self.no_keymap, self.kernel);
+        Some(Prepared { probe: key.map(|key| Probe::new(key, &self.hasher)) })
+    }
+}
+
+/// A connection that a packet most likely belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate(Slot);
 
 /// A connection found by a packet's tuple, and the packet's direction in it; good until the table
 /// changes.
@@ -125,7 +153,13 @@ impl<H> Conntrack<H> {
         let kernel = self.settings.kernel();
         let zone = zone.id_for(Direction::Original);
         let key = key::of_packet(headers, bytes, zone, &self.keymap, kernel);
-        Prepared { probe: key.map(|key| self.stores.probe(key)), candidate: None }
+        Prepared { probe: key.map(|key| self.stores.probe(key)) }
+    }
+
+    /// What prepares packets elsewhere: in another thread, say.
+    pub fn preparer(&self) -> Preparer {
+        let (hasher, kernel) = (*self.stores.hasher(), self.settings.kernel());
+        Preparer { hasher, kernel, no_keymap: Keymap::default() }
     }
 
     /// Reads the place in the index where the search for a prepared packet begins. What it
@@ -137,16 +171,14 @@ impl<H> Conntrack<H> {
 
     /// Finds by the index alone the connection that a prepared packet most likely belongs to.
     #[inline]
-    pub fn locate(&self, prepared: &mut Prepared) {
-        if let Ok(probe) = &prepared.probe {
-            prepared.candidate = self.stores.locate(probe);
-        }
+    pub fn locate(&self, prepared: &Prepared) -> Option<Candidate> {
+        self.stores.locate(prepared.probe.as_ref().ok()?).map(Candidate)
     }
 
     /// Reads the record of the connection that was located.
     #[inline]
-    pub fn touch_record(&self, prepared: &Prepared) -> u64 {
-        prepared.candidate.map_or(0, |slot| self.stores.touch_record(slot))
+    pub fn touch_record(&self, candidate: Candidate) -> u64 {
+        self.stores.touch_record(candidate.0)
     }
 
     /// The second part of [`Conntrack::track`].

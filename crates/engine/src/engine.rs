@@ -8,15 +8,13 @@ use crate::settings::{SettingError, Settings, module_parameter};
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
-use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared};
+use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared, Preparer};
 use kinwall_helpers::{Effects, Instances};
 use kinwall_rules::facts::{Key, PacketState};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
-use kinwall_terms::{
-    CtState, Direction, Family, InterfaceName, L4Proto, Reason, Time, Verdict, Zone,
-};
+use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, ParseError};
 
@@ -45,7 +43,7 @@ pub struct Engine {
     details: bool,
 }
 
-/// What was found out of a packet before its turn, by [`Engine::foresee`].
+/// What was found out of a packet before its turn, by a [`Foreseer`].
 #[derive(Clone, Copy, Debug)]
 pub struct Foreseen {
     length: usize,
@@ -53,6 +51,27 @@ pub struct Foreseen {
     /// Where its connection is looked for, unless that may still change.
     prepared: Option<Prepared>,
 }
+
+/// Looks at packets before their turn: what can be said of them without the tables. It may do so
+/// in another thread than its engine's.
+#[derive(Debug)]
+pub struct Foreseer {
+    preparer: Preparer,
+}
+
+impl Foreseer {
+    /// Looks at a packet (from its network header on).
+    #[inline]
+    pub fn foresee(&self, bytes: &[u8]) -> Foreseen {
+        let headers = Headers::parse(bytes);
+        let read = headers.as_ref().ok();
+        let prepared = read.and_then(|headers| self.preparer.prepare(headers, bytes));
+        Foreseen { length: bytes.len(), headers, prepared }
+    }
+}
+
+/// Packets that [`Engine::bring_near`] looks at, at most.
+pub const NEAR_MAX: usize = 32;
 
 /// How many seconds packets may come without a look for what has expired.
 const EXPIRE_EVERY_S: u32 = 1;
@@ -106,7 +125,7 @@ impl Engine {
         self.run(now, packet, headers, Aids::default())
     }
 
-    /// The same for a packet that was foreseen, as it is, by this engine.
+    /// The same for a packet that was foreseen, as it is, by this engine's [`Foreseer`].
     pub fn handle_foreseen(
         &mut self,
         now: Time,
@@ -194,32 +213,25 @@ impl Engine {
         self.conclude(&passage, end.err())
     }
 
-    /// Reads packets that come soon (each from its network header on) into `foreseen`, whose old
-    /// content goes, and brings near what the tables know of them: the memory they need is asked
-    /// for at once instead of one piece after the other. Nothing changes, and no answer depends
-    /// on it.
-    pub fn foresee<'p>(
-        &self,
-        packets: impl Iterator<Item = &'p [u8]>,
-        foreseen: &mut Vec<Foreseen>,
-    ) {
-        foreseen.clear();
-        foreseen.extend(packets.map(|bytes| {
-            let headers = Headers::parse(bytes);
-            // The ids in a GRE header mean what calls until then have made them mean.
-            let prepared = headers.as_ref().ok().filter(|headers| headers.proto != L4Proto::GRE);
-            let prepare = |headers| self.conntrack.prepare(headers, bytes, Zone::default());
-            Foreseen { length: bytes.len(), headers, prepared: prepared.map(prepare) }
-        }));
+    /// What looks at packets before their turn, for this engine alone.
+    pub fn foreseer(&self) -> Foreseer {
+        Foreseer { preparer: self.conntrack.preparer() }
+    }
+
+    /// Brings near what the tables know of packets that come soon: the memory they need is asked
+    /// for at once instead of one piece after the other. Only the first [`NEAR_MAX`] are looked
+    /// at. Nothing changes, and no answer depends on it.
+    pub fn bring_near<'f>(&self, foreseen: impl Iterator<Item = &'f Foreseen> + Clone) {
+        let table = &self.conntrack;
+        let prepared = foreseen.filter_map(|foreseen| foreseen.prepared.as_ref()).take(NEAR_MAX);
         // Each loop has little else to do than to read, so that many reads are under way at once.
-        let prepared = foreseen.iter().filter_map(|seen| seen.prepared.as_ref());
-        let index = prepared.map(|prepared| self.conntrack.touch_index(prepared));
+        let index = prepared.clone().map(|prepared| table.touch_index(prepared));
         std::hint::black_box(index.fold(0, u64::wrapping_add));
-        for prepared in foreseen.iter_mut().filter_map(|seen| seen.prepared.as_mut()) {
-            self.conntrack.locate(prepared);
+        let mut located = [None; NEAR_MAX];
+        for (place, prepared) in located.iter_mut().zip(prepared) {
+            *place = table.locate(prepared);
         }
-        let prepared = foreseen.iter().filter_map(|seen| seen.prepared.as_ref());
-        let records = prepared.map(|prepared| self.conntrack.touch_record(prepared));
+        let records = located.into_iter().flatten().map(|candidate| table.touch_record(candidate));
         std::hint::black_box(records.fold(0, u64::wrapping_add));
     }
 

@@ -16,7 +16,7 @@ mod path;
 pub mod settings;
 pub mod trace;
 
-pub use engine::{Engine, Foreseen};
+pub use engine::{Engine, Foreseen, Foreseer, NEAR_MAX};
 pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};

@@ -49,7 +49,7 @@ fn read(mut source: Source) -> u64 {
 }
 
 fn of(files: &[&[u8]]) -> Source {
-    let stream = |file: &[u8]| Box::new(Cursor::new(file.to_vec())) as Box<dyn Read>;
+    let stream = |file: &[u8]| Box::new(Cursor::new(file.to_vec())) as Box<dyn Read + Send>;
     let named = files.iter().map(|file| ("bench".to_owned(), None, stream(file)));
     Source::from_streams(named.collect()).expect("it is a capture")
 }

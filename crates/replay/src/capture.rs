@@ -123,7 +123,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn open(stream: Box<dyn Read>) -> Result<Reader, NotACapture> {
+    pub(crate) fn open(stream: Box<dyn Read + Send>) -> Result<Reader, NotACapture> {
         let mut window = compressed::decompress(stream)?;
         let bytes = window.need(4)?;
         let Some(&magic) = bytes.first_chunk::<4>() else {
@@ -205,13 +205,11 @@ impl Reader {
         self.window.ahead().get(record.head..record.head + record.captured)
     }
 
-    /// Packets behind the current one, as far as they were read ahead, and their link type: of
-    /// a pcap, whose packets all have the same.
-    pub(crate) fn upcoming(&self) -> Option<(LinkType, impl Iterator<Item = &[u8]>)> {
-        let Format::Pcap(format) = &self.format else { return None };
+    /// Whether the packet behind the current one was read as a whole already: in a pcap.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        let Format::Pcap(format) = &self.format else { return false };
         let done = self.current.as_ref().map_or(0, |record| record.length);
-        let ahead = self.window.ahead().get(done..)?;
-        Some((self.interfaces.first()?.link_type?, format.upcoming(ahead)))
+        self.window.ahead().get(done..).is_some_and(|ahead| format.is_whole(ahead))
     }
 
     /// The interface of a packet.

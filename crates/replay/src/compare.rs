@@ -3,7 +3,7 @@
 use crate::output::{Comparison, Difference, Doubt, Instant, Proposed, Side};
 use crate::record::Names;
 use crate::replay::{Replay, tuple};
-use crate::source::{Frame, Source};
+use crate::source::Frame;
 use kinwall_engine::{HelperId, Outcome, SettingError, Step, Trace};
 use kinwall_terms::expectation::Expected;
 use kinwall_terms::{Profile, Reason, Tuple};
@@ -71,11 +71,6 @@ impl Profiles {
             Profile::Linux => linux,
             Profile::Strict => strict,
         }
-    }
-
-    /// As [`Replay::look_ahead`], for both.
-    pub fn look_ahead(&mut self, source: &Source) {
-        self.sides.iter_mut().for_each(|side| side.look_ahead(source));
     }
 
     /// Takes one frame through both. `None`: they agree over it.

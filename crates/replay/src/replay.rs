@@ -2,11 +2,12 @@
 
 use crate::announcements::Announcements;
 use crate::arrival::{Arrival, Arrivals};
+use crate::feed::{Batch, Seen};
 use crate::output::{Skipped, Summary};
-use crate::source::{Frame, Source};
+use crate::source::Frame;
 use crate::tally::Tally;
 use kinwall_engine::{
-    DATAGRAM_MAX_BYTES, Engine, Foreseen, Ingress, Outcome, Packet, SettingError, Trace,
+    DATAGRAM_MAX_BYTES, Engine, Foreseer, Ingress, Outcome, Packet, SettingError, Trace,
 };
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
@@ -37,28 +38,6 @@ pub struct Change {
     pub value: String,
 }
 
-/// Packets that [`Replay::look_ahead`] looks at.
-pub const LOOK_AHEAD: u64 = 32;
-
-/// What was found out of packets before their turn.
-#[derive(Default)]
-struct Ahead {
-    /// The number of the first of them.
-    first: u64,
-    /// The link headers of those that hold an IP packet.
-    links: Vec<Option<Link>>,
-    foreseen: Vec<Foreseen>,
-}
-
-impl Ahead {
-    /// Of the packet with this number, if it holds an IP packet.
-    #[inline]
-    fn get(&self, number: u64) -> Option<(Link, &Foreseen)> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        Some(((*self.links.get(place)?)?, self.foreseen.get(place)?))
-    }
-}
-
 /// An engine that is fed from captures.
 pub struct Replay {
     pub(crate) engine: Engine,
@@ -68,8 +47,6 @@ pub struct Replay {
     now: Option<Time>,
     arrivals: Arrivals,
     pub(crate) announcements: Announcements,
-    /// Packets that were looked at before their turn.
-    ahead: Ahead,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
     tally: Tally,
@@ -86,7 +63,6 @@ impl Replay {
             changes: changes.into(),
             now: None,
             arrivals: Arrivals::default(),
-            ahead: Ahead::default(),
             announcements: Announcements::default(),
             mended: Vec::new(),
             tally,
@@ -110,7 +86,21 @@ impl Replay {
     ///
     /// A change that is due is refused by the engine.
     pub fn frame(&mut self, frame: &Frame<'_>) -> Result<Option<Outcome>, SettingError> {
-        self.run(frame, None)
+        self.run(frame, None, None)
+    }
+
+    /// As [`Replay::frame`], for a packet of which something was found out before its turn, for
+    /// this replay.
+    ///
+    /// # Errors
+    ///
+    /// As [`Replay::frame`].
+    pub fn frame_seen(
+        &mut self,
+        frame: &Frame<'_>,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Outcome>, SettingError> {
+        self.run(frame, seen, None)
     }
 
     /// As [`Replay::frame`], with every step of the packet in `trace`.
@@ -123,23 +113,20 @@ impl Replay {
         frame: &Frame<'_>,
         trace: &mut Trace,
     ) -> Result<Option<Outcome>, SettingError> {
-        self.run(frame, Some(trace))
+        self.run(frame, None, Some(trace))
     }
 
     fn run(
         &mut self,
         frame: &Frame<'_>,
+        seen: Option<&Seen>,
         trace: Option<&mut Trace>,
     ) -> Result<Option<Outcome>, SettingError> {
         while let Some(change) = self.changes.pop_front_if(|next| next.packet <= frame.number) {
             self.engine.set(&change.key, &change.value)?;
         }
         self.tally.frame(frame);
-        let ahead = self.ahead.get(frame.number);
-        let read = match ahead {
-            Some((link, _)) => Ok(link),
-            None => read_link(frame),
-        };
+        let read = seen.map_or_else(|| read_link(frame), |seen| Ok(seen.link));
         let link = match read.and_then(|link| seen_by_gateway(&link).map(|()| link)) {
             Ok(link) => link,
             Err(cause) => {
@@ -165,10 +152,10 @@ impl Replay {
         let bytes = Cow::Borrowed(network);
         let mut packet = Packet { number: frame.number, ingress, link, mark: 0, bytes };
         let expectations = self.engine.conntrack().expectations_created();
-        let outcome = match (trace, ahead) {
+        let outcome = match (trace, seen) {
             (Some(trace), _) => self.engine.handle_traced(now, &mut packet, trace),
-            (None, Some((_, foreseen))) if !frame.is_cut() => {
-                self.engine.handle_foreseen(now, &mut packet, foreseen)
+            (None, Some(seen)) if !frame.is_cut() => {
+                self.engine.handle_foreseen(now, &mut packet, &seen.foreseen)
             }
             (None, _) => self.engine.handle(now, &mut packet),
         };
@@ -181,21 +168,16 @@ impl Replay {
         Ok(Some(outcome))
     }
 
-    /// Looks at the next packets of `source` before their turn, so that what the tables know of
-    /// them comes near all at once: call it every [`LOOK_AHEAD`] packets. Answers do not depend
-    /// on it, only time does.
-    pub fn look_ahead(&mut self, source: &Source) {
-        let Ahead { first, links, foreseen } = &mut self.ahead;
-        links.clear();
-        foreseen.clear();
-        let Some((number, link_type, upcoming)) = source.upcoming() else { return };
-        *first = number;
-        let networks = upcoming.take(LOOK_AHEAD as usize).map(|bytes| {
-            let link = link::strip(link_type, bytes).ok().filter(Link::is_ip);
-            links.push(link);
-            link.map_or(&bytes[..0], |link| link.network(bytes))
-        });
-        self.engine.foresee(networks, foreseen);
+    /// What looks at packets before their turn, for this replay.
+    pub fn foreseer(&self) -> Foreseer {
+        self.engine.foreseer()
+    }
+
+    /// Brings near what the tables know of the packets of a batch from the one at `from` on, all
+    /// at once: call it every [`NEAR_MAX`](kinwall_engine::NEAR_MAX) packets. Answers do not
+    /// depend on it, only time does.
+    pub fn bring_near(&self, batch: &Batch, from: usize) {
+        self.engine.bring_near(batch.foreseen(from));
     }
 
     /// Interfaces that the captures name and the topology does not have, with the number of the

@@ -83,7 +83,7 @@ impl Frame<'_> {
 }
 
 /// How far reading has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes read, compressed ones as they are.
     pub read: u64,
@@ -127,7 +127,7 @@ impl Source {
                 return Err(OpenError { file, kind: OpenErrorKind::Twice });
             }
             let opened = if stdin {
-                Ok((Box::new(io::stdin().lock()) as Box<dyn Read>, None))
+                Ok((Box::new(io::stdin()) as Box<dyn Read + Send>, None))
             } else {
                 open(&input.path)
             };
@@ -140,7 +140,7 @@ impl Source {
 
     /// The captures in `streams`, each with a name for messages.
     pub fn from_streams(
-        streams: Vec<(String, Option<InterfaceName>, Box<dyn Read>)>,
+        streams: Vec<(String, Option<InterfaceName>, Box<dyn Read + Send>)>,
     ) -> Result<Source, OpenError> {
         let captures = streams
             .into_iter()
@@ -179,13 +179,12 @@ impl Source {
         from.frame(number, capture)
     }
 
-    /// The packets that come next, as far as they are at hand without reading: those of a single
-    /// pcap, with the number of the first and their link type. Where there are several captures,
-    /// or pcapng, none.
-    pub(crate) fn upcoming(&self) -> Option<(u64, LinkType, impl Iterator<Item = &[u8]>)> {
-        let [only] = self.captures.as_slice() else { return None };
-        let (link_type, packets) = only.reader.upcoming()?;
-        Some((self.number + 1, link_type, packets))
+    /// Whether a packet is known to come without a further read: in a single pcap.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        match self.captures.as_slice() {
+            [only] => only.reader.is_at_hand(),
+            _ => false,
+        }
     }
 
     /// Moves the capture that gave the last packet on, and finds the one to give the next.
@@ -256,7 +255,7 @@ impl Capture {
     fn new(
         file: String,
         ingress: Option<InterfaceName>,
-        stream: Box<dyn Read>,
+        stream: Box<dyn Read + Send>,
         total: Option<u64>,
     ) -> Result<Capture, OpenError> {
         let read = Arc::new(AtomicU64::new(0));
@@ -316,7 +315,7 @@ impl Capture {
 
 /// Counts what is read.
 struct Counted {
-    stream: Box<dyn Read>,
+    stream: Box<dyn Read + Send>,
     read: Arc<AtomicU64>,
 }
 
@@ -328,7 +327,7 @@ impl Read for Counted {
     }
 }
 
-fn open(path: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
+fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     let total = metadata.is_file().then_some(metadata.len());

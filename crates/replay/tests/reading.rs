@@ -13,7 +13,7 @@ use std::io::{Cursor, Read};
 type Seen = (u64, Option<String>, u32, Vec<u8>, bool);
 
 fn source(files: &[Vec<u8>]) -> Source {
-    let stream = |file: &Vec<u8>| Box::new(Cursor::new(file.clone())) as Box<dyn Read>;
+    let stream = |file: &Vec<u8>| Box::new(Cursor::new(file.clone())) as Box<dyn Read + Send>;
     let named = files.iter().enumerate().map(|(at, file)| (format!("{at}"), None, stream(file)));
     Source::from_streams(named.collect()).unwrap()
 }
@@ -39,7 +39,7 @@ fn read(files: &[Vec<u8>]) -> (Vec<Seen>, Vec<(u64, u64, String, bool)>) {
 }
 
 fn refused(file: &[u8]) -> String {
-    let stream = Box::new(Cursor::new(file.to_vec())) as Box<dyn Read>;
+    let stream = Box::new(Cursor::new(file.to_vec())) as Box<dyn Read + Send>;
     let opened = Source::from_streams(vec![("f".to_owned(), None, stream)]);
     opened.err().expect("it is refused").to_string()
 }
@@ -284,7 +284,7 @@ fn the_ingress_that_was_said_comes_before_the_captures_own() {
     ]
     .concat();
     let lan = InterfaceName::new("lan");
-    let stream = Box::new(Cursor::new(file)) as Box<dyn Read>;
+    let stream = Box::new(Cursor::new(file)) as Box<dyn Read + Send>;
     let mut source = Source::from_streams(vec![("f".to_owned(), lan, stream)]).unwrap();
     assert_eq!(source.next().unwrap().interface, lan);
     assert_eq!(source.interfaces(0)[0].name.as_deref(), Some("eth0"));
@@ -313,7 +313,7 @@ fn a_stream_of_faults_stays_bounded() {
     let count = 2_000_000 / stranger.len() as u64;
     let length = count * stranger.len() as u64;
     let stream = Cursor::new(begin).chain(Endless(stranger, 0, length));
-    let stream: Box<dyn Read> = Box::new(stream);
+    let stream: Box<dyn Read + Send> = Box::new(stream);
     let mut source = Source::from_streams(vec![("f".to_owned(), None, stream)]).unwrap();
     assert!(source.next().is_none());
     assert_eq!((source.damages().len(), source.damage_count()), (100, count));
@@ -366,7 +366,7 @@ proptest! {
             file[at] = byte;
         }
         file.truncate(cut.index(file.len()) + 1);
-        let stream = Box::new(Cursor::new(file)) as Box<dyn Read>;
+        let stream = Box::new(Cursor::new(file)) as Box<dyn Read + Send>;
         if let Ok(mut source) = Source::from_streams(vec![("f".to_owned(), None, stream)]) {
             while source.next().is_some() {}
         }

@@ -34,7 +34,7 @@ impl Drop for Folder {
 }
 
 fn source(files: &[Vec<u8>]) -> Source {
-    let stream = |file: &Vec<u8>| Box::new(Cursor::new(file.clone())) as Box<dyn Read>;
+    let stream = |file: &Vec<u8>| Box::new(Cursor::new(file.clone())) as Box<dyn Read + Send>;
     let named = files.iter().map(|file| ("f".to_owned(), None, stream(file)));
     Source::from_streams(named.collect()).unwrap()
 }

@@ -61,7 +61,7 @@ fn check(seed: u64, change: impl Fn(String) -> String) {
     let changes = rules::settings(&mut random);
     let packets = traffic::traffic(&mut random, &world, SESSIONS, None);
     let [mut quick, mut naive] = [(); 2].map(|()| engine(&world, &texts));
-    let mut ahead = Vec::new();
+    let foreseer = quick.foreseer();
     for (batch, number) in packets.chunks(BATCH).zip(0..) {
         // Halfway, what may be set while packets pass is set: courses noted before are void.
         if number == packets.len() / BATCH / 2 {
@@ -70,7 +70,8 @@ fn check(seed: u64, change: impl Fn(String) -> String) {
                 naive.set(key, value).expect("a setting");
             }
         }
-        quick.foresee(batch.iter().map(|sent| sent.bytes.as_slice()), &mut ahead);
+        let ahead: Vec<_> = batch.iter().map(|sent| foreseer.foresee(&sent.bytes)).collect();
+        quick.bring_near(ahead.iter());
         for (sent, foreseen) in batch.iter().zip(&ahead) {
             let answer = quick.handle_foreseen(sent.time, &mut packet(sent), foreseen);
             let mut trace = Trace::default();

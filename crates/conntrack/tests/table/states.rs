@@ -215,16 +215,15 @@ fn preparing_ahead_changes_nothing() {
     let bytes: Vec<Vec<u8>> = packets.iter().map(Packet::build).collect();
     let headers: Vec<_> =
         bytes.iter().map(|bytes| kinwall_wire::Headers::parse(bytes).expect("a packet")).collect();
-    let mut prepared: Vec<_> = headers
+    let prepared: Vec<_> = headers
         .iter()
         .zip(&bytes)
         .map(|(headers, bytes)| wall.ct.prepare(headers, bytes, wall.template.zone))
         .collect();
     let mut seen = Vec::new();
-    for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&mut prepared) {
+    for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&prepared) {
         wall.ct.touch_index(prepared);
-        wall.ct.locate(prepared);
-        wall.ct.touch_record(prepared);
+        wall.ct.locate(prepared).map(|candidate| wall.ct.touch_record(candidate));
         let packet = Arrived { headers, bytes, prerouting: true, now: wall.now };
         let tracked = wall.ct.track_prepared(&packet, wall.template, prepared);
         seen.push(wall.describe(tracked));

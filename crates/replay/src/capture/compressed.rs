@@ -14,7 +14,7 @@ pub(crate) const NESTING_MAX: usize = 4;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The decompressed stream behind `stream`, which is left as it is when it is not compressed.
-pub(crate) fn decompress(mut stream: Box<dyn Read>) -> io::Result<Window> {
+pub(crate) fn decompress(mut stream: Box<dyn Read + Send>) -> io::Result<Window> {
     for _ in 0..=NESTING_MAX {
         let mut magic = Vec::with_capacity(4);
         stream.by_ref().take(4).read_to_end(&mut magic)?;
@@ -51,7 +51,7 @@ struct Zstd {
     state: State,
 }
 
-type Compressed = Box<dyn BufRead>;
+type Compressed = Box<dyn BufRead + Send>;
 
 enum State {
     /// Between two frames.

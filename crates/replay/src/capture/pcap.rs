@@ -105,16 +105,12 @@ impl Pcap {
 }
 
 impl Pcap {
-    /// The packets that are whole in `bytes`, which begin at a record: for a look at them before
-    /// their turn comes. What is wrong with a record ends them, and is told in its turn.
-    pub(crate) fn upcoming<'a>(&self, mut bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let (big_endian, head) = (self.big_endian, self.record_header);
-        std::iter::from_fn(move || {
-            let captured = word(big_endian, *bytes.get(8..)?.first_chunk()?);
-            let length = head.checked_add(captured as usize)?;
-            let packet = bytes.get(head..length)?;
-            bytes = bytes.get(length..)?;
-            Some(packet)
+    /// Whether `bytes`, which begin at a record, hold all of it.
+    pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
+        let captured = bytes.get(8..).and_then(<[u8]>::first_chunk);
+        captured.is_some_and(|captured| {
+            let captured = word(self.big_endian, *captured) as usize;
+            bytes.len().checked_sub(self.record_header).is_some_and(|there| there >= captured)
         })
     }
 }

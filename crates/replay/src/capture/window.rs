@@ -17,7 +17,7 @@ const MEMORY_BYTES_MAX: usize = LOOK_AHEAD_BYTES_MAX + PIECE_BYTES;
 
 /// A stream with look-ahead. Its memory grows with what the stream gives, up to a limit.
 pub(crate) struct Window {
-    stream: Box<dyn Read>,
+    stream: Box<dyn Read + Send>,
     bytes: Vec<u8>,
     /// `bytes[start..end]` is read and not yet consumed.
     start: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(stream: Box<dyn Read>) -> Window {
+    pub(crate) fn new(stream: Box<dyn Read + Send>) -> Window {
         Window { stream, bytes: vec![0; FIRST_BYTES], start: 0, end: 0, base: 0 }
     }
 

@@ -4,7 +4,7 @@ use super::ReplayArgs;
 use super::session::{self, Progress, WithoutRules};
 use crate::failure::Failure;
 use kinwall_replay::output::{Output, Record};
-use kinwall_replay::{LOOK_AHEAD, Profiles, Source};
+use kinwall_replay::{Profiles, Source};
 use kinwall_terms::Profile;
 
 /// Reads all of it.
@@ -19,10 +19,7 @@ pub(super) fn run<O: Output>(
     let progress = Progress::new(&source, args);
     let mut count = 0_u64;
     loop {
-        progress.show(count, &source);
-        if count.is_multiple_of(LOOK_AHEAD) {
-            profiles.look_ahead(&source);
-        }
+        progress.show(count, || source.progress());
         let Some(frame) = source.next() else { break };
         if count == 0 {
             out.start_at(frame.time);

@@ -7,7 +7,7 @@ use crate::{remarks, say};
 use indicatif::{ProgressBar, ProgressStyle};
 use kinwall_engine::{Engine, Outcome, RuleAt, Trace};
 use kinwall_replay::output::{Output, Record};
-use kinwall_replay::{Frame, LOOK_AHEAD, Replay, Source, Split};
+use kinwall_replay::{self as reading, Feed, Frame, NEAR_MAX, Replay, Seen, Source, Split};
 use kinwall_terms::{Family, Reason, Verdict};
 use kinwall_wire::link::{self, Link};
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ impl<'a> Session<'a> {
     /// Reads all of it; `tell` writes how a verdict came about.
     pub(super) fn run<O: Output>(
         mut self,
-        mut source: Source,
+        source: Source,
         mut out: O,
         tell: impl Fn(&mut O, &Replay, &Trace, &Outcome) -> io::Result<()>,
     ) -> Result<(), Failure> {
@@ -59,51 +59,67 @@ impl<'a> Session<'a> {
         // Who watches a capture as it is made wants to see each packet.
         let watched = self.args.captures.iter().any(|capture| capture.as_os_str() == "-")
             && io::stdout().is_terminal();
-        loop {
-            progress.show(count, &source);
-            if count.is_multiple_of(LOOK_AHEAD) {
-                self.replay.look_ahead(&source);
-            }
-            count += 1;
-            let Some(frame) = source.next() else { break };
-            if count == 1 && self.args.packet.is_some() {
-                out.start_at(frame.time);
-            }
-            self.last = frame.number;
-            self.without_rules.look(&frame, self.replay.engine());
-            let explained = self.args.why && self.args.packet.is_none_or(|n| n == frame.number);
-            let handled = if explained {
-                trace.steps.clear();
-                self.replay.frame_traced(&frame, &mut trace)
-            } else {
-                self.replay.frame(&frame)
-            };
-            let outcome = handled.map_err(|error| {
-                Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
-            })?;
-            if let Some(outcome) = &outcome {
-                if let (Verdict::Unknown, Some(at)) = (outcome.verdict, outcome.rule) {
-                    *self.unknown.entry(at).or_default() += 1;
+        let one_by_one = watched || self.args.packet.is_some();
+        let mut feed = Feed::new(source, self.replay.foreseer(), one_by_one);
+        'packets: while let Some(batch) = feed.next_batch() {
+            for (at, (frame, seen)) in batch.frames().enumerate() {
+                if at.is_multiple_of(NEAR_MAX) {
+                    progress.show(count, || batch.progress());
+                    self.replay.bring_near(batch, at);
                 }
-                self.write(&frame, outcome)?;
-                if self.wants(&frame) {
-                    self.tell_packet(&frame, outcome, &mut out)?;
-                    if explained {
-                        tell(&mut out, &self.replay, &trace, outcome)?;
-                    }
+                if count == 0 && self.args.packet.is_some() {
+                    out.start_at(frame.time);
                 }
-            }
-            let number = frame.number;
-            if self.args.packet == Some(number) {
-                break;
-            }
-            self.replay.drain_events(number, |record| out.record(record))?;
-            if watched {
-                out.flush()?;
+                count += 1;
+                self.take(&frame, seen, &mut trace, &mut out, &tell)?;
+                let number = frame.number;
+                if self.args.packet == Some(number) {
+                    break 'packets;
+                }
+                self.replay.drain_events(number, |record| out.record(record))?;
+                if watched {
+                    out.flush()?;
+                }
             }
         }
         progress.end();
-        self.finish(&source, out)
+        self.finish(&feed.end(), out)
+    }
+
+    /// Takes a packet through the engine, and says what is to be said of it.
+    #[inline]
+    fn take<O: Output>(
+        &mut self,
+        frame: &Frame<'_>,
+        seen: Option<&Seen>,
+        trace: &mut Trace,
+        out: &mut O,
+        tell: impl Fn(&mut O, &Replay, &Trace, &Outcome) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        self.last = frame.number;
+        self.without_rules.look(frame, self.replay.engine());
+        let explained = self.args.why && self.args.packet.is_none_or(|n| n == frame.number);
+        let handled = if explained {
+            trace.steps.clear();
+            self.replay.frame_traced(frame, trace)
+        } else {
+            self.replay.frame_seen(frame, seen)
+        };
+        let outcome = handled.map_err(|error| {
+            Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
+        })?;
+        let Some(outcome) = &outcome else { return Ok(()) };
+        if let (Verdict::Unknown, Some(at)) = (outcome.verdict, outcome.rule) {
+            *self.unknown.entry(at).or_default() += 1;
+        }
+        self.write(frame, outcome)?;
+        if self.wants(frame) {
+            self.tell_packet(frame, outcome, out)?;
+            if explained {
+                tell(out, &self.replay, trace, outcome)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is anything to say of this packet.
@@ -239,7 +255,7 @@ impl WithoutRules {
 /// A bar on a terminal that is not also written to.
 pub(super) struct Progress(Option<ProgressBar>);
 
-/// Frames between two steps of the progress bar.
+/// Frames between two steps of the progress bar: a multiple of [`NEAR_MAX`].
 const PROGRESS_EVERY: u64 = 65_536;
 
 impl Progress {
@@ -253,11 +269,11 @@ impl Progress {
     }
 
     /// After `count` frames.
-    pub(super) fn show(&self, count: u64, source: &Source) {
+    pub(super) fn show(&self, count: u64, at: impl FnOnce() -> reading::Progress) {
         if count.is_multiple_of(PROGRESS_EVERY)
             && let Some(bar) = &self.0
         {
-            bar.set_position(source.progress().read);
+            bar.set_position(at().read);
         }
     }
 

@@ -1,0 +1,190 @@
+//! Packets read, and looked at, before their turn: where the captures are files, by a thread of
+//! its own.
+//!
+//! ```text
+//! reading thread     read, copy into a batch, read the headers, hash the tuple
+//! the other          the engine: tables, rules, helpers
+//! ```
+//!
+//! What the thread finds out depends on the packets alone: answers are the same however far
+//! ahead it is. It is ahead by a few batches at most, each with a limit of its own; empty ones
+//! come back to be filled again.
+
+use crate::source::{Frame, Progress, Source};
+use kinwall_engine::{Foreseen, Foreseer, NEAR_MAX};
+use kinwall_wire::link::{self, Link};
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Packets in a batch, at most.
+const BATCH_PACKETS_MAX: usize = 512;
+
+/// Bytes in a batch after which it takes no further packet.
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// Batches under way: filled ones that wait, one that is read, and one that is filled.
+const BATCHES: usize = 6;
+
+/// What was found out of a packet before its turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Its link header, behind which there is IP.
+    pub(crate) link: Link,
+    pub(crate) foreseen: Foreseen,
+}
+
+impl Seen {
+    fn of(frame: &Frame<'_>, foreseer: &Foreseer) -> Option<Seen> {
+        let link = link::strip(frame.link_type?, frame.bytes).ok().filter(Link::is_ip)?;
+        Some(Seen { link, foreseen: foreseer.foresee(link.network(frame.bytes)) })
+    }
+}
+
+/// Packets of a source, one after the other.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    /// Frames, whose bytes are those of the range.
+    frames: Vec<(Frame<'static>, Range<usize>)>,
+    seen: Vec<Option<Seen>>,
+    progress: Progress,
+}
+
+impl Batch {
+    /// The packets, and what was found out of each, if anything.
+    pub fn frames(&self) -> impl Iterator<Item = (Frame<'_>, Option<&Seen>)> {
+        self.frames.iter().zip(&self.seen).map(|((frame, range), seen)| {
+            let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+            (Frame { bytes, ..*frame }, seen.as_ref())
+        })
+    }
+
+    /// What was found out of the packets from the one at `from` on: as many as
+    /// [`kinwall_engine::Engine::bring_near`] takes.
+    pub(crate) fn foreseen(&self, from: usize) -> impl Iterator<Item = &Foreseen> + Clone {
+        let seen = self.seen.iter().skip(from).take(NEAR_MAX);
+        seen.filter_map(|seen| Some(&seen.as_ref()?.foreseen))
+    }
+
+    /// How far reading had come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Fills it anew with at least one packet and at most `packets`, as long as `go_on` says;
+    /// false when there is none.
+    fn fill(
+        &mut self,
+        source: &mut Source,
+        foreseer: &Foreseer,
+        packets: usize,
+        go_on: impl Fn(&Source) -> bool,
+    ) -> bool {
+        self.bytes.clear();
+        self.frames.clear();
+        self.seen.clear();
+        while self.frames.is_empty()
+            || (self.frames.len() < packets && self.bytes.len() < BATCH_BYTES && go_on(source))
+        {
+            let Some(frame) = source.next() else { break };
+            self.seen.push(Seen::of(&frame, foreseer));
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(frame.bytes);
+            self.frames.push((Frame { bytes: &[], ..frame }, start..self.bytes.len()));
+        }
+        self.progress = source.progress();
+        !self.frames.is_empty()
+    }
+}
+
+/// The packets of a source, in batches.
+pub enum Feed {
+    /// Read when they are asked for.
+    Here(Box<Here>),
+    /// Read by a thread.
+    Ahead(Ahead),
+}
+
+/// A source that is read when packets are asked for.
+pub struct Here {
+    source: Source,
+    foreseer: Foreseer,
+    batch: Batch,
+    packets: usize,
+}
+
+/// A thread that reads.
+pub struct Ahead {
+    filled: Receiver<Batch>,
+    empty: SyncSender<Batch>,
+    batch: Option<Batch>,
+    reader: JoinHandle<Source>,
+}
+
+impl Feed {
+    /// The packets of `source`, for the engine of `foreseer`. `one_by_one`: no packet is read
+    /// before the one before it was taken.
+    pub fn new(source: Source, foreseer: Foreseer, one_by_one: bool) -> Feed {
+        // What comes by a pipe may be long in coming: what is there is taken at once.
+        if one_by_one || source.progress().total.is_none() {
+            let packets = if one_by_one { 1 } else { NEAR_MAX };
+            Feed::Here(Box::new(Here { source, foreseer, batch: Batch::default(), packets }))
+        } else {
+            Feed::Ahead(Ahead::begin(source, foreseer))
+        }
+    }
+
+    /// The next packets; `None` at the end.
+    pub fn next_batch(&mut self) -> Option<&Batch> {
+        match self {
+            Feed::Here(here) => {
+                let Here { source, foreseer, batch, packets } = &mut **here;
+                batch.fill(source, foreseer, *packets, Source::is_at_hand).then_some(batch)
+            }
+            Feed::Ahead(ahead) => ahead.next_batch(),
+        }
+    }
+
+    /// The source, after the last packet or before it.
+    pub fn end(self) -> Source {
+        match self {
+            Feed::Here(here) => here.source,
+            Feed::Ahead(Ahead { filled, empty, reader, .. }) => {
+                // It ends when nobody takes its batches, or gives it any.
+                drop((filled, empty));
+                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
+    }
+}
+
+impl Ahead {
+    fn begin(mut source: Source, foreseer: Foreseer) -> Ahead {
+        let (empty, to_fill) = sync_channel(BATCHES);
+        let (done, filled) = sync_channel(BATCHES);
+        for _ in 0..BATCHES {
+            // There is room for all of them.
+            let _ = empty.try_send(Batch::default());
+        }
+        let reader = std::thread::spawn(move || {
+            while let Ok(mut batch) = to_fill.recv() {
+                let is_some = batch.fill(&mut source, &foreseer, BATCH_PACKETS_MAX, |_| true);
+                if !is_some || done.send(batch).is_err() {
+                    break;
+                }
+            }
+            source
+        });
+        Ahead { filled, empty, batch: None, reader }
+    }
+
+    fn next_batch(&mut self) -> Option<&Batch> {
+        if let Some(read) = self.batch.take() {
+            // Whether the thread still wants it does not matter.
+            let _ = self.empty.try_send(read);
+        }
+        self.batch = self.filled.recv().ok();
+        self.batch.as_ref()
+    }
+}
