@@ -1,13 +1,12 @@
-//! Reading takes time in proportion to the payload: every line of the transcripts in
-//! `tests/helpers/`, repeated until a packet is full, shown to its helper.
+//! Reading takes time in proportion to the payload: every message of the transcripts
+//! in `tests/helpers/`, repeated until a packet is full, shown to its helper.
 
 mod session;
 
 use kinwall_helpers::HelperKind;
 use kinwall_terms::{Direction, Family, KernelVersion, Profile};
+use session::definitions::{Said, messages};
 use session::{Session, unescape};
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A short packet's length, and how many times as long the long one is.
@@ -53,14 +52,16 @@ const HOSTILE: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_long_packet_takes_no_longer_per_byte() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/helpers");
-    let mut lines = 0;
+    let mut count = 0;
     for kind in HelperKind::ALL {
         let name = kind.helper().name;
-        for (opening, direction, line) in lines_of(&root.join(name)) {
-            lines += 1;
+        for (opening, (direction, message)) in messages(name) {
+            if message.len() > SHORT_BYTES {
+                continue;
+            }
+            count += 1;
             for profile in Profile::ALL {
-                check(name, profile, &opening, (direction, b""), &line);
+                check(name, profile, &opening, (direction, b""), &message);
             }
         }
     }
@@ -71,43 +72,13 @@ fn a_long_packet_takes_no_longer_per_byte() {
             check(name, profile, &[said], (Direction::Reply, &unescape(head)), &unescape(piece));
         }
     }
-    assert!(lines > 300, "only {lines} lines were found in {}", root.display());
-}
-
-/// What is said before a line, who says it, and the line.
-type Line = (Vec<(Direction, Vec<u8>)>, Direction, Vec<u8>);
-
-/// Each different line of a helper's transcripts, behind what opens its file.
-fn lines_of(folder: &Path) -> BTreeSet<Line> {
-    let files = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let mut lines = BTreeSet::new();
-    for text in texts {
-        let opening = text.split("\n## ").next().unwrap_or_default();
-        let opening: Vec<_> = opening.lines().filter_map(said).collect();
-        let short = |(_, payload): &(Direction, Vec<u8>)| payload.len() < SHORT_BYTES;
-        for (direction, line) in text.lines().filter_map(said).filter(short) {
-            lines.insert((opening.clone(), direction, line));
-        }
-    }
-    lines
-}
-
-/// Who says a line of a transcript, and what. Names that stand for messages are text like any
-/// other here.
-fn said(line: &str) -> Option<(Direction, Vec<u8>)> {
-    let (direction, payload) = match line.split_at_checked(2)? {
-        ("> ", payload) => (Direction::Original, payload),
-        ("< ", payload) => (Direction::Reply, payload),
-        _ => return None,
-    };
-    Some((direction, unescape(payload))).filter(|(_, payload)| !payload.is_empty())
+    assert!(count > 300, "only {count} messages were found");
 }
 
 fn check(
     name: &str,
     profile: Profile,
-    opening: &[(Direction, Vec<u8>)],
+    opening: &[Said],
     (direction, head): (Direction, &[u8]),
     piece: &[u8],
 ) {
@@ -131,7 +102,7 @@ fn check(
 fn once(
     name: &str,
     profile: Profile,
-    opening: &[(Direction, Vec<u8>)],
+    opening: &[Said],
     (direction, packet): (Direction, &[u8]),
 ) -> Duration {
     let mut session = Session::new(name, Family::Ipv4, profile, KernelVersion::DEFAULT, &[]);

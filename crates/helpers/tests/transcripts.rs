@@ -37,6 +37,7 @@
 mod session;
 
 use kinwall_terms::{Direction, Family, KernelVersion, Profile};
+use session::definitions::Definitions;
 use session::{Session, unescape};
 use std::path::Path;
 
@@ -65,35 +66,6 @@ fn transcripts() {
     }
     assert!(failures.is_empty(), "{} of {count}\n{}", failures.len(), failures.join("\n"));
     assert!(count > 100, "only {count} cases were found in {}", root.display());
-}
-
-/// What holds in all files of a folder.
-#[derive(Default)]
-struct Definitions {
-    /// Names, the longest first, and what they stand for.
-    names: Vec<(String, String)>,
-    /// First words of what the helper says of most packets, and what is not compared:
-    /// `unsaid refresh`.
-    unsaid: Vec<String>,
-}
-
-impl Definitions {
-    fn read(folder: &Path) -> Definitions {
-        let mut all = Definitions::default();
-        let text = std::fs::read_to_string(folder.join("definitions")).unwrap_or_default();
-        for line in text.lines().filter(|line| line.starts_with('$')) {
-            let (name, meant) = line.split_once(' ').expect("a name and what it stands for");
-            all.names.push((name.to_owned(), all.expand(meant.trim())));
-            all.names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        }
-        all.unsaid =
-            text.lines().filter_map(|line| line.strip_prefix("unsaid ")).map(Into::into).collect();
-        all
-    }
-
-    fn expand(&self, text: &str) -> String {
-        self.names.iter().fold(text.to_owned(), |text, (name, meant)| text.replace(name, meant))
-    }
 }
 
 struct Case<'a> {

@@ -1,6 +1,8 @@
 //! One connection, its helper, and what the helper says of each packet: for the tests.
 #![allow(dead_code)] // Each test binary uses a part.
 
+pub(crate) mod definitions;
+
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
@@ -162,6 +164,11 @@ impl Session {
     /// How many bytes of a direction were sent.
     pub(crate) fn sent(&self, direction: Direction) -> usize {
         self.streams[direction.index()].next
+    }
+
+    /// How many bytes of a direction the helper has not taken yet.
+    pub(crate) fn unread(&self, direction: Direction) -> usize {
+        self.streams[direction.index()].unread.len()
     }
 
     fn inspect(&mut self, direction: Direction, payload: &[u8], offset: usize) -> usize {
