@@ -2,13 +2,14 @@
 //! and expectations per second.
 
 mod loads;
+mod shown;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use kinwall_helpers::{Broadcast, Effect, Effects, HelperKind, Instance, Instances, Segment};
-use kinwall_terms::{Direction, KernelVersion, L4Proto, Profile, Tuple};
-use loads::{Packet, datagrams, sane, sip};
-use std::net::{IpAddr, Ipv4Addr};
+use kinwall_helpers::{Effects, HelperKind};
+use kinwall_terms::{Direction, L4Proto, Profile};
+use loads::{datagrams, sane, sip};
+use shown::{Packet, Shown, inspect_all};
 
 fn main() {
     divan::main();
@@ -107,6 +108,12 @@ const fn over_tcp(load: Load) -> Load {
     Load { l4: Some(L4Proto::TCP), ..load }
 }
 
+impl Load {
+    fn helper(&self) -> Shown {
+        Shown::new(self.kind, self.profile)
+    }
+}
+
 impl std::fmt::Display for Load {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
@@ -123,93 +130,14 @@ fn bytes(bencher: Bencher<'_, '_>, load: &Load) {
 #[divan::bench(args = LOADS.iter().filter(|load| load.name.contains("session")))]
 fn expectations(bencher: Bencher<'_, '_>, load: &Load) {
     let packets = (load.packets)();
-    let count = inspect_all(&instance(load), load, &packets, &mut Effects::new());
+    let count = inspect_all(&load.helper(), load.l4, &packets, &mut Effects::new());
     run(bencher.counter(ItemsCount::new(count)), load, &packets);
 }
 
 fn run(bencher: Bencher<'_, '_>, load: &Load, packets: &[Packet]) {
-    let instance = instance(load);
+    let shown = load.helper();
     let mut effects = Effects::new();
-    bencher.bench_local(|| inspect_all(&instance, load, black_box(packets), &mut effects));
-}
-
-fn instance(load: &Load) -> Instance {
-    let instances = Instances::new(KernelVersion::DEFAULT, load.profile);
-    let of = |instance: &&Instance| instance.helper.kind == load.kind;
-    instances.list().iter().find(of).expect("every helper is registered").clone()
-}
-
-/// The network that the originator asks, where a helper wants one.
-const ASKED: Broadcast = Broadcast {
-    address: IpAddr::V4(Ipv4Addr::new(10, 2, 0, 255)),
-    netmask: IpAddr::V4(Ipv4Addr::new(255, 255, 255, 0)),
-};
-
-/// Shows a connection's packets to its helper; how many expectations it proposes.
-fn inspect_all(
-    instance: &Instance,
-    load: &Load,
-    packets: &[Packet],
-    effects: &mut Effects,
-) -> usize {
-    let original = Tuple {
-        src: [10, 1, 0, 2].into(),
-        dst: [10, 2, 0, 2].into(),
-        sport: 40000,
-        dport: instance.port.unwrap_or(0),
-        // Only children of TCP get a helper without a port.
-        proto: load.l4.or(instance.port.map(|_| instance.helper.l4[0])).unwrap_or(L4Proto::TCP),
-    };
-    let reply = original.invert().expect("TCP and UDP invert");
-    let mut scratch = instance.helper.kind.scratch();
-    let (mut seqs, mut unread) = ([0u32; 2], [Vec::new(), Vec::new()]);
-    let is_stream = original.proto == L4Proto::TCP && load.profile == Profile::Strict;
-    let streams = is_stream && instance.helper.unread_max_bytes > 0;
-    let mut remembered = [0; 2];
-    let mut count = 0;
-    for (direction, packet) in packets {
-        let i = direction.index();
-        let payload = if streams && !unread[i].is_empty() {
-            unread[i].extend_from_slice(packet);
-            &unread[i]
-        } else {
-            packet
-        };
-        let segment = Segment {
-            payload,
-            packet_at: 0,
-            direction: *direction,
-            original,
-            reply,
-            seq: seqs[i],
-            established: true,
-            expected: false,
-            remembered,
-            port: original.dport,
-            options: &instance.options,
-            kernel: KernelVersion::DEFAULT,
-            broadcast: Some(ASKED),
-            routing: None,
-        };
-        let consumed = instance.inspect(load.profile, &segment, &mut scratch, effects);
-        for effect in black_box(effects.list()) {
-            match effect {
-                Effect::Expect(_) => count += 1,
-                Effect::ExpectPair(_) => count += 2,
-                Effect::Remember { index, value } => remembered[*index] = *value,
-                _ => {}
-            }
-        }
-        if streams {
-            let rest = payload.get(consumed..).unwrap_or_default().to_vec();
-            unread[i] = rest;
-        }
-        seqs[i] = seqs[i].wrapping_add(u32::try_from(packet.len()).unwrap_or(0));
-        if effects.blind_reason().is_some() {
-            break;
-        }
-    }
-    count
+    bencher.bench_local(|| inspect_all(&shown, load.l4, black_box(packets), &mut effects));
 }
 
 fn dialogue(lines: &[(char, &str)]) -> Vec<Packet> {

@@ -1,6 +1,7 @@
 //! amanda, netbios-ns and snmp.
 
-use super::{Packet, answered, asked};
+use super::{answered, asked};
+use crate::shown::Packet;
 
 /// What fills a datagram that crosses an Ethernet whole.
 const DATAGRAM_BYTES: usize = 1472;

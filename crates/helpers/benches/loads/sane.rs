@@ -1,6 +1,7 @@
 //! sane.
 
-use super::{Packet, answered, asked};
+use super::{answered, asked};
+use crate::shown::Packet;
 
 /// Words as they are sent: four bytes, the most significant first.
 fn words(words: &[u32]) -> Vec<u8> {

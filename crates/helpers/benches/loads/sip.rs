@@ -1,6 +1,7 @@
 //! sip, over UDP and over TCP.
 
-use super::{Packet, answered, asked};
+use super::{answered, asked};
+use crate::shown::Packet;
 use kinwall_terms::Direction;
 
 /// What the messages of a call have in common.
