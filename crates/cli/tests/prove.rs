@@ -50,8 +50,9 @@ fn json_lines_say_what_passes_and_by_which_rules() {
     let ran = run(line, &dir, &[]);
     assert_eq!(ran.status, 0, "{}", ran.err);
     let found = objects(&ran);
-    assert_eq!(found.len(), 2, "{}", ran.out);
-    let [eth0, eth1] = [&found[0], &found[1]];
+    assert_eq!(found.len(), 3, "{}", ran.out);
+    let [powers, eth0, eth1] = [&found[0], &found[1], &found[2]];
+    assert_eq!(powers["type"], "powers");
     assert_eq!((&eth0["in"], &eth0["proved"]), (&Value::from("eth0"), &Value::from(false)));
     assert_eq!(eth0["passes"], serde_json::json!(["10.1.0.8/30"]));
     assert_eq!(eth0["undecided"], serde_json::json!(["10.1.0.16/32"]));
@@ -75,6 +76,8 @@ fn text_says_proved_or_names_sources_and_rules() {
         by FORWARD 1 (line 5), FORWARD 2 (line 6)
         depends on -m limit --limit 3/sec in FORWARD 2 (line 6)
   eth1  none: proved
+ipv4: exposure
+  none: proved
 ";
     assert_eq!(ran.out, expected, "{}", ran.err);
     assert!(ran.err.contains("no rules for ipv6 were given"), "{}", ran.err);
@@ -96,8 +99,32 @@ COMMIT
     let line = "prove --format json --rules4 DIR/rules.v4 --topology DIR/topology.toml";
     let ran = run(line, &dir, &[]);
     let found = objects(&ran);
-    assert_eq!(found[0]["passes"], serde_json::json!(["10.1.0.9/32"]), "{}", ran.out);
+    assert_eq!(found[1]["passes"], serde_json::json!(["10.1.0.9/32"]), "{}", ran.out);
     assert!(ran.err.contains("2 link-layer addresses are masked out"), "{}", ran.err);
+}
+
+#[test]
+fn exposure_names_signalling_child_and_rules() {
+    let line = "prove --format json --rules4 examples/ftp/rules.v4 --rules6 examples/ftp/rules.v6 \
+                --topology examples/ftp/topology.toml";
+    let ran = run(line, &folder("prove-exposure"), &[]);
+    let found = objects(&ran);
+    let exposures: Vec<&Value> = found.iter().filter(|o| o["type"] == "exposure").collect();
+    let shown: Vec<_> = exposures
+        .iter()
+        .map(|e| (e["family"].as_str().unwrap(), e["hostile"].as_str().unwrap()))
+        .collect();
+    let both = [("ipv4", "client"), ("ipv4", "server"), ("ipv6", "client"), ("ipv6", "server")];
+    assert_eq!(shown, both);
+    let child = serde_json::json!({
+        "in": "eth0", "out": "eth1", "src": ["0.0.0.0/0"], "dst": ["10.1.0.0/24"],
+        "at_home": true, "proto": "tcp", "sport": [[0, 65535]], "dport": [[1024, 65535]],
+        "but_new": false,
+    });
+    assert_eq!(exposures[0]["child"], child);
+    let lines: Vec<&Value> =
+        exposures[0]["rules"].as_array().unwrap().iter().map(|rule| &rule["line"]).collect();
+    assert_eq!(lines, [8, 20]);
 }
 
 #[test]

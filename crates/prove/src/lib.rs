@@ -2,13 +2,16 @@
 
 pub mod addresses;
 pub mod announce;
+mod boxes;
 pub mod connections;
 pub mod cuts;
 pub mod deciding;
+pub mod exposure;
 pub mod field;
 mod marks;
 mod predicate;
 pub mod reach;
+mod readable;
 pub mod routes;
 pub mod rulebook;
 pub mod sample;

@@ -63,11 +63,17 @@ pub(crate) struct Sight {
     swapped: bool,
 }
 
+impl Sight {
+    pub(crate) fn new(hook: Hook, situation: Situation) -> Sight {
+        Sight { hook, sent: situation.sent, swapped: situation.swapped }
+    }
+}
+
 impl Reach<'_> {
     /// The packets that rule `id` matches.
     pub(crate) fn predicate(&mut self, id: RuleId, rule: &Rule, view: &View<'_>) -> Set {
         let View { hook, situation, .. } = *view;
-        let sight = Sight { hook, sent: situation.sent, swapped: situation.swapped };
+        let sight = Sight::new(hook, situation);
         let mut all = match self.stable.get(&(id, sight)) {
             Some(known) => known.clone(),
             None => {
@@ -465,7 +471,7 @@ impl Reach<'_> {
 }
 
 /// Whether the answer depends on the situation or on marks, and not on the packet alone.
-fn is_of_situation(found: &Match) -> bool {
+pub(crate) fn is_of_situation(found: &Match) -> bool {
     matches!(
         found,
         Match::State(_)

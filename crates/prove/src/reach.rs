@@ -6,13 +6,14 @@
 use crate::connections::Connections;
 use crate::field::Field;
 use crate::predicate::Sight;
+use crate::readable::{Between, BetweenKey};
 use crate::routes::Routes;
 use crate::rulebook::Rulebook;
 use crate::situation::{Situation, Tracked};
-use crate::space::{Set, Space, TooLarge};
+use crate::space::{Ranges, Set, Space, TooLarge};
 use crate::universe::{Universe, joined, messages};
 use crate::unknowns::{Topic, Unknowns};
-use crate::walk::{Marks, Passed, Template, WalkKey};
+use crate::walk::{Marks, Passed, Template, Walk, WalkKey};
 use kinwall_helpers::Instances;
 use kinwall_rules::eval::RuleId;
 use kinwall_terms::{Family, Hook, L4Proto, Profile, Table};
@@ -52,9 +53,13 @@ pub struct Reach<'a> {
     routes: [Routes; 2],
     pub(crate) stable: HashMap<(RuleId, Sight), Set>,
     pub(crate) walks: HashMap<WalkKey, Passed>,
+    /// Runs of plain rules, by chain, position and end.
+    pub(crate) runs: HashMap<(usize, usize, Sight), Walk>,
     starts: HashMap<(bool, bool), Start>,
     passed: HashMap<Situation, Through>,
     pub(crate) connections: Option<Connections>,
+    pub(crate) betweens: HashMap<BetweenKey, Between>,
+    pub(crate) hosts: Option<Ranges>,
 }
 
 /// What the raw table leaves.
@@ -93,9 +98,12 @@ impl<'a> Reach<'a> {
             routes,
             stable: HashMap::new(),
             walks: HashMap::new(),
+            runs: HashMap::new(),
             starts: HashMap::new(),
             passed: HashMap::new(),
             connections: None,
+            betweens: HashMap::new(),
+            hosts: None,
         };
         reach.space.check()?;
         Ok(reach)

@@ -10,7 +10,7 @@ use crate::space::{Ranges, Set, Space};
 use crate::universe::{Universe, ground, joined, to_address};
 use kinwall_terms::{Family, InterfaceName};
 use kinwall_topology::{Destination, RouteKind, RpfilterOptions, Topology};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 /// The routes of a gateway, as sets of packets.
@@ -83,16 +83,18 @@ impl Routes {
             let known = outputs.entry(name).or_insert_with(|| space.nothing());
             *known = space.or(known, packets);
         };
+        // Most destinations lie the same way from every interface: those that do are joined
+        // before sources and destinations are.
+        let mut ways: BTreeMap<Way, Vec<usize>> = BTreeMap::new();
+        let mut sources: Vec<Set> = Vec::new();
         for (number, input) in (0..).zip(&universe.inputs) {
             let here = space.numbers(Field::Input, &[(number, number)]);
             for group in groups(&ground, &addresses, *input) {
-                let from = space.and(&here, &set(src, &group.sources));
-                let local = space.and(&from, &set(dst, &group.local));
-                routes.local = space.or(&routes.local, &local);
-                for (out, destinations) in &group.forward {
-                    let packets = space.and(&from, &set(dst, destinations));
-                    routes.forward = space.or(&routes.forward, &packets);
-                    add_output(*out, &packets);
+                let at = sources.len();
+                sources.push(space.and(&here, &set(src, &group.sources)));
+                ways.entry((None, group.local)).or_default().push(at);
+                for (out, destinations) in group.forward {
+                    ways.entry((Some(out), destinations)).or_default().push(at);
                 }
             }
             let (home, strange) = lives(&ground, &addresses, *input);
@@ -101,6 +103,20 @@ impl Routes {
             };
             routes.at_home = add(&routes.at_home, &home);
             routes.strangers = add(&routes.strangers, &strange);
+        }
+        let mut joined: HashMap<Vec<usize>, Set> = HashMap::new();
+        for ((way, destinations), from) in ways {
+            let of =
+                |from: &Vec<usize>| space.any_of(from.iter().filter_map(|at| sources.get(*at)));
+            let from = joined.entry(from).or_insert_with_key(of);
+            let packets = space.and(from, &set(dst, &destinations));
+            match way {
+                None => routes.local = space.or(&routes.local, &packets),
+                Some(out) => {
+                    routes.forward = space.or(&routes.forward, &packets);
+                    add_output(out, &packets);
+                }
+            }
         }
         let local = universe.local_input();
         let own = space.and(
@@ -117,6 +133,10 @@ impl Routes {
         routes
     }
 }
+
+/// Where packets go (`None`: to the gateway itself; an interface, where one is known), and with
+/// which destinations.
+type Way = (Option<Option<InterfaceName>>, Vec<usize>);
 
 /// Sources that fare alike with every destination.
 struct Group {

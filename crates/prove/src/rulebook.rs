@@ -1,5 +1,6 @@
 //! The rules of one family, chain by chain, with jumps resolved.
 
+use crate::predicate::is_of_situation;
 use kinwall_rules::eval::{RuleId, RuleRef};
 use kinwall_rules::matches::Match;
 use kinwall_rules::ruleset::{Policy, Rule, Ruleset};
@@ -30,6 +31,9 @@ pub(crate) struct Chain<'a> {
     pub(crate) steps: Vec<Step>,
     /// Whether its rules, or those of a chain it leads to, ask for marks or change them.
     pub(crate) has_marks: bool,
+    /// By rule, whether it does the same in every situation: it asks nothing of connections, nor
+    /// does a chain it leads to.
+    pub(crate) plain: Vec<bool>,
 }
 
 /// What a rule does when it matches.
@@ -75,6 +79,7 @@ impl<'a> Rulebook<'a> {
                     first: book.rules.len() as u32,
                     steps,
                     has_marks: chain.rules.iter().any(has_marks),
+                    plain: chain.rules.iter().map(is_plain).collect(),
                 });
                 book.rules.extend(&chain.rules);
             }
@@ -82,7 +87,30 @@ impl<'a> Rulebook<'a> {
         book.rewrites_header = book.rules.iter().any(|rule| rewrites_header(rule));
         book.connmark_bits = book.rules.iter().fold(0, |bits, rule| bits | connmark_bits(rule));
         book.spread_marks();
+        book.spread_situations();
         book
+    }
+
+    /// A rule that leads to a chain with a rule that is not plain is not plain either.
+    fn spread_situations(&mut self) {
+        loop {
+            let is_plain = |chain: &Chain<'_>| chain.plain.iter().all(|plain| *plain);
+            let known: Vec<bool> = self.chains.iter().map(is_plain).collect();
+            let mut changed = false;
+            for chain in &mut self.chains {
+                for (step, plain) in chain.steps.iter().zip(&mut chain.plain) {
+                    let leads_on = match step {
+                        Step::Jump(to) | Step::Goto(to) => known.get(*to) == Some(&true),
+                        Step::Pass | Step::Act => true,
+                    };
+                    changed |= *plain && !leads_on;
+                    *plain &= leads_on;
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
     }
 
     /// A chain that leads to one with marks has them too.
@@ -164,6 +192,10 @@ fn has_marks(rule: &Rule) -> bool {
         Some(Target::Mark(_) | Target::Connmark(_) | Target::Hmark(_) | Target::Set(_))
     );
     changes || rule.matches.iter().any(asks)
+}
+
+fn is_plain(rule: &Rule) -> bool {
+    !has_marks(rule) && !rule.matches.iter().any(is_of_situation)
 }
 
 fn rewrites_header(rule: &Rule) -> bool {

@@ -44,6 +44,7 @@ impl Reach<'_> {
         let forged = self.forged()?;
         let blamed = self.blamed(&forged)?;
         let inputs = self.universe.inputs.clone();
+        let forged = self.summed_up(&forged);
         let on = |(number, input)| {
             let rules = blamed.iter().filter(|(inputs, _)| {
                 inputs.iter().any(|(first, last)| (*first..=*last).contains(&number))
@@ -121,54 +122,77 @@ impl Reach<'_> {
         self.space.numbers(field, &self.universe.net(addresses::unspecified(self.family())))
     }
 
+    /// What of `forged` the answer is given by: without the fields that it does not name.
+    fn summed_up(&self, forged: &[(Situation, Set)]) -> Vec<Forged> {
+        let sum = |(situation, set): &(Situation, Set)| {
+            let src = if situation.swapped { Field::Dst } else { Field::Src };
+            let others = |field: &Field| *field != src && *field != Field::Input;
+            let rest: Vec<Field> = Field::ALL.into_iter().filter(others).collect();
+            let only = |set: &Set| self.space.forget(set, &rest);
+            let nobody = self.nobody(*situation);
+            let strangers = self.space.minus(set, &nobody);
+            Forged {
+                src,
+                possible: only(&self.space.possible(&strangers)),
+                certain: only(&self.space.certain(&strangers)),
+                unspecified: only(&self.space.and(set, &nobody)),
+                strangers,
+            }
+        };
+        let found = forged.iter().map(sum);
+        found
+            .filter(|f| !self.space.is_empty(&self.space.or(&f.possible, &f.unspecified)))
+            .collect()
+    }
+
     fn spoofing_on(
         &self,
         number: u32,
         input: InterfaceName,
-        forged: &[(Situation, Set)],
+        forged: &[Forged],
     ) -> Result<Spoofing, TooLarge> {
         let here = self.space.numbers(Field::Input, &[(number, number)]);
         let (mut certain, mut possible) = (Ranges::new(), Ranges::new());
         let mut unspecified = false;
-        let mut undecided = Vec::new();
-        for (situation, set) in forged {
-            let set = self.space.and(set, &here);
-            if self.space.is_empty(&set) {
-                continue;
-            }
-            let nobody = self.nobody(*situation);
-            unspecified |= !self.space.is_empty(&self.space.and(&set, &nobody));
-            let strangers = self.space.minus(&set, &nobody);
-            if self.space.is_empty(&strangers) {
-                continue;
-            }
-            possible.extend(self.sources(&self.space.possible(&strangers), *situation));
-            certain.extend(self.sources(&self.space.certain(&strangers), *situation));
-            undecided.extend(self.space.unknowns_of(&strangers));
+        for part in forged {
+            let on = |set: &Set| self.space.and(set, &here);
+            unspecified |= !self.space.is_empty(&on(&part.unspecified));
+            possible.extend(self.numbers_of(&on(&part.possible), part.src));
+            certain.extend(self.numbers_of(&on(&part.certain), part.src));
         }
         let (certain, possible) = (joined(certain), joined(possible));
         let doubt = apart(&possible, &certain);
-        let of = |ranges: &[(u32, u32)]| addresses::ranges(&self.universe, ranges);
-        let (certain, possible) = (of(&certain), of(&doubt));
-        if possible.is_empty() {
-            undecided.clear();
+        let mut undecided = Vec::new();
+        for part in forged.iter().filter(|_| !doubt.is_empty()) {
+            undecided.extend(self.space.unknowns_of(&self.space.and(&part.strangers, &here)));
         }
         sort(&mut undecided);
+        let of = |ranges: &[(u32, u32)]| addresses::ranges(&self.universe, ranges);
+        let (certain, possible) = (of(&certain), of(&doubt));
         self.space.check()?;
         Ok(Spoofing { input, certain, possible, unspecified, rules: Vec::new(), undecided })
     }
 
-    /// The source addresses of packets.
-    fn sources(&self, set: &Set, situation: Situation) -> Ranges {
-        self.numbers_of(set, if situation.swapped { Field::Dst } else { Field::Src })
-    }
-
     /// The numbers that packets of `set` have in `field`.
-    fn numbers_of(&self, set: &Set, field: Field) -> Ranges {
+    pub(crate) fn numbers_of(&self, set: &Set, field: Field) -> Ranges {
         let rest: Vec<Field> = Field::ALL.into_iter().filter(|other| *other != field).collect();
         let numbers = self.space.possible(&self.space.forget(set, &rest));
         self.space.split(&numbers, field).into_iter().flat_map(|(ranges, _)| ranges).collect()
     }
+}
+
+/// Forged packets of one situation.
+struct Forged {
+    /// The field that holds their source.
+    src: Field,
+    /// Sources and interfaces of those that pass perhaps.
+    possible: Set,
+    /// The same of those that pass whatever the unknowns.
+    certain: Set,
+    /// Those without a source address.
+    unspecified: Set,
+    /// The packets themselves, without these.
+    strangers: Set,
 }
 
 /// What is in `one` and not in `other`; both ascend and are apart.

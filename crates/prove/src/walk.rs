@@ -5,7 +5,7 @@
 //! template) is a function of the packet and goes along.
 
 use crate::marks::Mark;
-use crate::predicate::View;
+use crate::predicate::{Sight, View};
 use crate::reach::Reach;
 use crate::rulebook::Step;
 use crate::situation::Situation;
@@ -16,7 +16,11 @@ use kinwall_rules::ruleset::{Policy, Rule};
 use kinwall_rules::targets::Target;
 use kinwall_rules::targets::connmark::{Action, Connmark, Masks, Shift};
 use kinwall_terms::{Hook, Table};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Plain rules in a row that are worth walking apart.
+const RUN_MIN_COUNT: usize = 4;
 
 /// What a chain does with all packets.
 #[derive(Clone)]
@@ -56,7 +60,8 @@ pub(crate) struct WalkKey {
 }
 
 /// A walk under way.
-struct Walk {
+#[derive(Clone)]
+pub(crate) struct Walk {
     /// Who is still in the chain.
     rest: Set,
     passed: Passed,
@@ -119,25 +124,77 @@ impl Reach<'_> {
             templates: Vec::new(),
         };
         let mut walk = Walk { rest: self.space.everything(), passed };
-        let (first, count) = {
-            let chain = self.given.book.chain(chain);
-            (chain.first, chain.steps.len())
-        };
-        for (id, at) in (first..).map(RuleId).zip(0..count) {
-            let step = self.given.book.chain(chain).steps.get(at).copied().unwrap_or(Step::Pass);
-            if step == Step::Pass {
-                continue;
+        let mut at = 0;
+        while at < self.given.book.chain(chain).steps.len() && !self.space.is_empty(&walk.rest) {
+            let plain = &self.given.book.chain(chain).plain;
+            let run = plain.iter().skip(at).take_while(|plain| **plain).count();
+            if run >= RUN_MIN_COUNT {
+                self.run(chain, at..at + run, hook, situation, &mut walk);
+                at += run;
+            } else {
+                self.rules(chain, at..at + 1, hook, situation, &mut walk);
+                at += 1;
             }
-            if self.space.is_empty(&walk.rest) {
-                break;
-            }
-            (self.given.work)("what the rules let through");
-            self.rule(id, step, hook, situation, &mut walk);
         }
         let Walk { rest, mut passed } = walk;
         passed.back = self.space.or(&passed.back, &rest);
         self.walks.insert(key, passed.clone());
         passed
+    }
+
+    /// The rules of a chain from one position to another.
+    fn rules(
+        &mut self,
+        chain: usize,
+        positions: Range<usize>,
+        hook: Hook,
+        situation: Situation,
+        walk: &mut Walk,
+    ) {
+        for at in positions {
+            let chain = self.given.book.chain(chain);
+            let id = RuleId(chain.first + at as u32);
+            let step = chain.steps.get(at).copied().unwrap_or(Step::Pass);
+            if step != Step::Pass && !self.space.is_empty(&walk.rest) {
+                (self.given.work)("what the rules let through");
+                self.rule(id, step, hook, situation, walk);
+            }
+        }
+    }
+
+    /// Plain rules: they are walked once with every packet, whatever the situation.
+    fn run(
+        &mut self,
+        chain: usize,
+        positions: Range<usize>,
+        hook: Hook,
+        situation: Situation,
+        walk: &mut Walk,
+    ) {
+        let key = (chain, positions.start, Sight::new(hook, situation));
+        let run = match self.runs.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let passed = Passed {
+                    accept: self.space.nothing(),
+                    back: self.space.nothing(),
+                    marks: Marks::default(),
+                    templates: Vec::new(),
+                };
+                let mut run = Walk { rest: self.space.everything(), passed };
+                self.rules(chain, positions, hook, situation, &mut run);
+                self.runs.insert(key, run.clone());
+                run
+            }
+        };
+        let (space, here) = (&self.space, walk.rest.clone());
+        let passed = &mut walk.passed;
+        passed.accept = space.or(&passed.accept, &space.and(&here, &run.passed.accept));
+        passed.back = space.or(&passed.back, &space.and(&here, &run.passed.back));
+        walk.rest = space.and(&here, &run.rest);
+        for (template, set) in run.passed.templates {
+            passed.templates.push((template, space.and(&here, &set)));
+        }
     }
 
     fn rule(&mut self, id: RuleId, step: Step, hook: Hook, situation: Situation, walk: &mut Walk) {

@@ -11,6 +11,7 @@ use crate::setup;
 use crate::{masked, remarks, say};
 use clap::Args;
 use kinwall_engine::Engine;
+use kinwall_prove::exposure::Exposure;
 use kinwall_prove::reach::{Given, Reach};
 use kinwall_prove::rulebook::Rulebook;
 use kinwall_prove::space::TooLarge;
@@ -22,8 +23,9 @@ use watch::Watch;
 /// Prove what a hostile peer could do
 ///
 /// Computed for all packets at once, without running any: for each interface, which sources pass
-/// although they cannot live behind it. Where rules use a match that cannot be decided (limit,
-/// recent, string and others), both cases are answered.
+/// although they cannot live behind it; for each helper, which flows a hostile client, server or
+/// spoofer could open that rules would not let pass otherwise. Where rules use a match that cannot
+/// be decided (limit, recent, string and others), both cases are answered.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  kinwall prove --rules4 rules.v4 --rules6 rules.v6 --topology \
     topology.toml")]
@@ -43,6 +45,7 @@ struct Found<'a> {
     reach: Reach<'a>,
     book: &'a Rulebook<'a>,
     spoofing: Vec<Spoofing>,
+    exposures: Vec<Exposure>,
 }
 
 /// Runs the command.
@@ -64,6 +67,9 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     remarks::on_interfaces(&rules, &engine, &families);
     for family in Family::ALL.into_iter().filter(|family| !families.contains(family)) {
         say::note(format_args!("no rules for {family} were given: nothing is said of it"));
+    }
+    if args.format == Format::Json {
+        json::powers()?;
     }
     for family in families {
         let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
@@ -100,7 +106,8 @@ fn prove<'a>(
     builder.helpers(engine.instances());
     let mut reach = Reach::new(given, builder.build())?;
     let spoofing = reach.spoofing()?;
-    Ok(Found { family, reach, book, spoofing })
+    let exposures = reach.exposures()?;
+    Ok(Found { family, reach, book, spoofing, exposures })
 }
 
 fn print(args: &ProveArgs, rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {

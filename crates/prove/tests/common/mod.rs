@@ -18,13 +18,23 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// `rules` is a script; `settings` are set as with `--set`.
     pub(crate) fn new(rules: &str, topology: &str, settings: &[(&str, &str)]) -> Gateway {
+        Gateway::of(rules, None, topology, settings)
+    }
+
+    /// The same of rules of one family, as `iptables-save` prints them.
+    pub(crate) fn of(
+        rules: &str,
+        family: Option<Family>,
+        topology: &str,
+        settings: &[(&str, &str)],
+    ) -> Gateway {
         let kernel = KernelVersion::new(5, 10, 0);
         let mut topology = Topology::from_toml(topology, "topology").expect("a topology");
         let mut of = Settings::of(kernel, Profile::Linux, &mut topology).expect("settings");
         for (key, value) in settings {
             of.set(&mut topology, key, value).expect("a setting");
         }
-        let source = Source { name: "rules", text: rules, family: None };
+        let source = Source { name: "rules", text: rules, family };
         let loaded = load(&[source], &Defines::default()).expect("rules");
         let program = |f| Some(Program::compile(loaded.ruleset(f)?, &Options::default()));
         let engine = Engine::new(topology, of, Family::ALL.map(program), 3);

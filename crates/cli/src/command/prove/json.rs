@@ -4,6 +4,7 @@ use super::Found;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use kinwall_prove::addresses::{self, AddressRange};
+use kinwall_prove::exposure::{Exposure, Hostile, Peer};
 use kinwall_prove::space::Unknown;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_rules::eval::RuleId;
@@ -17,7 +18,62 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     for spoofing in &found.spoofing {
         writeln!(out, "{}", self::spoofing(rules, found, spoofing))?;
     }
+    for exposure in &found.exposures {
+        writeln!(out, "{}", self::exposure(rules, found, exposure))?;
+    }
     Ok(out.flush()?)
+}
+
+/// Prints what hostile parties are able to do, once for all answers.
+pub(super) fn powers() -> Result<(), Failure> {
+    let mut powers: serde_json::Map<String, Value> =
+        Hostile::ALL.iter().map(|who| (who.name().to_owned(), who.powers().into())).collect();
+    powers.insert("type".to_owned(), "powers".into());
+    writeln!(std::io::stdout(), "{}", Value::from(powers))?;
+    Ok(())
+}
+
+fn exposure(rules: &Rules, found: &Found<'_>, exposure: &Exposure) -> Value {
+    let Exposure { signalling, child, .. } = exposure;
+    let name = |helper: u8| found.reach.given.instances.get(helper).map(|i| i.name.clone());
+    let instance = found.reach.given.instances.get(exposure.helper);
+    let class = instance.and_then(|i| i.helper.classes.get(usize::from(exposure.class)));
+    json!({
+        "type": "exposure",
+        "family": found.family.to_string(),
+        "helper": name(exposure.helper),
+        "class": class.map(|class| class.name),
+        "hostile": exposure.hostile.name(),
+        "signalling": {
+            "from": peer(&signalling.from),
+            "to": peer(&signalling.to),
+            "proto": signalling.proto.map(|proto| proto.to_string()),
+            "dport": signalling.dport,
+            "announced_by": signalling.parent.and_then(name),
+        },
+        "child": {
+            "in": child.input.map(|name| name.to_string()),
+            "out": child.output.map(|name| name.to_string()),
+            "src": networks(&child.src),
+            "dst": networks(&child.dst),
+            "at_home": child.at_home,
+            "proto": child.proto.map(|proto| proto.to_string()),
+            "sport": child.sport,
+            "dport": child.dport,
+            "but_new": child.but_new,
+        },
+        "certain": exposure.certain,
+        "rules": exposure.rules.iter().map(|id| rule(rules, found, *id)).collect::<Vec<_>>(),
+        "depends_on": depends_on(rules, found, &exposure.undecided),
+    })
+}
+
+fn peer(peer: &Peer) -> Value {
+    json!({
+        "interfaces": peer.interfaces.iter().map(|name| name.map(|name| name.to_string()))
+            .collect::<Vec<_>>(),
+        "addresses": networks(&peer.addresses),
+    })
 }
 
 fn spoofing(rules: &Rules, found: &Found<'_>, spoofing: &Spoofing) -> Value {

@@ -1,5 +1,7 @@
 //! What was proved, for people.
 
+mod exposure;
+
 use super::Found;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
@@ -20,6 +22,11 @@ const LISTED_MAX_COUNT: usize = 12;
 
 /// Prints everything found.
 pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
+    spoofing(rules, found)?;
+    exposure::print(rules, found)
+}
+
+fn spoofing(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{BOLD}{}: spoofing{BOLD:#}", found.family)?;
     let width = found.spoofing.iter().map(|s| s.input.as_str().len()).max().unwrap_or(0);

@@ -1,0 +1,113 @@
+//! Exposure, for people: by signalling connection, who could open what.
+
+use super::super::Found;
+use super::{BAD, BOLD, DIM, GOOD, ODD, because, list, undecided};
+use crate::failure::Failure;
+use crate::rule_files::Rules;
+use kinwall_prove::addresses::AddressRange;
+use kinwall_prove::exposure::{Exposure, Flows, Hostile, Peer, Signalling};
+use kinwall_terms::{InterfaceName, L4Proto};
+use std::io::Write;
+
+/// Prints what hostile peers could open.
+pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{BOLD}{}: exposure{BOLD:#}", found.family)?;
+    if found.exposures.is_empty() {
+        writeln!(out, "  {GOOD}none: proved{GOOD:#}")?;
+        return Ok(out.flush()?);
+    }
+    for who in Hostile::ALL {
+        if found.exposures.iter().any(|exposure| exposure.hostile == who) {
+            writeln!(out, "  {DIM}a hostile {} {}{DIM:#}", who.name(), who.powers())?;
+        }
+    }
+    let mut left: Vec<&Exposure> = found.exposures.iter().collect();
+    while let Some(first) = left.first().copied() {
+        writeln!(out, "  {}", signalling(found, first.helper, &first.signalling))?;
+        let same = |other: &Exposure| {
+            (other.helper, &other.signalling) == (first.helper, &first.signalling)
+        };
+        for exposure in left.iter().filter(|other| same(other)) {
+            opened(&mut out, rules, found, exposure)?;
+        }
+        left.retain(|other| !same(other));
+    }
+    Ok(out.flush()?)
+}
+
+fn opened(
+    out: &mut dyn Write,
+    rules: &Rules,
+    found: &Found<'_>,
+    exposure: &Exposure,
+) -> std::io::Result<()> {
+    let (style, verb) = if exposure.certain { (BAD, "opens") } else { (ODD, "may open") };
+    let who = exposure.hostile.name();
+    writeln!(out, "    {who:7} {style}{verb}{style:#} {}", flows(&exposure.child))?;
+    let because = because(rules, found, &exposure.rules);
+    writeln!(out, "            {DIM}by {because}{DIM:#}")?;
+    for question in undecided(rules, found, &exposure.undecided) {
+        writeln!(out, "            {DIM}depends on {question}{DIM:#}")?;
+    }
+    Ok(())
+}
+
+/// `ftp on tcp eth1 10.1.0.0/24 > eth0 0.0.0.0/0 port 21`.
+fn signalling(found: &Found<'_>, helper: u8, signalling: &Signalling) -> String {
+    let name = |helper: u8| {
+        let instance = found.reach.given.instances.get(helper);
+        instance.map_or("", |instance| instance.name.as_str()).to_owned()
+    };
+    let Signalling { from, to, dport, parent, .. } = signalling;
+    let announced = parent.map(|by| format!(", announced by {}", name(by))).unwrap_or_default();
+    format!(
+        "{BOLD}{}{BOLD:#} on {} {} > {}{}{announced}",
+        name(helper),
+        proto(signalling.proto),
+        peer(from),
+        peer(to),
+        ports("port", dport),
+    )
+}
+
+fn flows(flows: &Flows) -> String {
+    let but_new = if flows.but_new { " (but for what passes as NEW)" } else { "" };
+    let home = if flows.at_home { " (as far as it lives there)" } else { "" };
+    format!(
+        "{} {}{home}{} > {}{}{but_new}",
+        proto(flows.proto),
+        end(flows.input, &flows.src),
+        ports("port", &flows.sport),
+        end(flows.output, &flows.dst),
+        ports("port", &flows.dport),
+    )
+}
+
+fn proto(proto: Option<L4Proto>) -> String {
+    proto.map_or("any other protocol".to_owned(), |proto| proto.to_string())
+}
+
+fn peer(peer: &Peer) -> String {
+    match peer.interfaces.as_slice() {
+        [one] => end(*one, &peer.addresses),
+        _ => list(peer.addresses.iter().map(ToString::to_string)),
+    }
+}
+
+fn end(interface: Option<InterfaceName>, addresses: &[AddressRange]) -> String {
+    let name = interface.map_or("the gateway".to_owned(), |name| name.to_string());
+    format!("{name} {}", list(addresses.iter().map(ToString::to_string)))
+}
+
+/// ` port 21`, ` port 1024-65535`; nothing where every port is meant.
+fn ports(what: &str, ranges: &[(u16, u16)]) -> String {
+    if ranges == [(0, u16::MAX)] {
+        return if what.is_empty() { String::new() } else { " any port".to_owned() };
+    }
+    let text = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    format!(" {what} {}", text.collect::<Vec<_>>().join(","))
+}

@@ -1,0 +1,550 @@
+//! Exposure: what a hostile peer could open by way of a helper.
+//!
+//! For each helper and each signalling connection that the rules allow: the children that could
+//! become RELATED and pass, and that would not have passed as NEW. What a payload may choose is
+//! what the rows of [`kinwall_terms::freedom`] say.
+//!
+//! Who announces has these powers. A *client* or *server* is one end of the signalling
+//! connection, where its address lives, and sends any bytes on it. A *spoofer* is a third party:
+//! it sends packets with a source that cannot live where they come from, as far as anti-spoofing
+//! lets them through, hears nothing, and knows sequence numbers. What it could do in the name of
+//! a neighbour of its own, no rule can tell from the neighbour: it is listed as that client's or
+//! server's. A flow of TCP begins with SYN.
+
+use crate::addresses::{self, AddressRange};
+use crate::announce::{BESIDE, Masters, directions};
+use crate::boxes::Numbers;
+use crate::field::Field;
+use crate::reach::Reach;
+use crate::readable::Between;
+use crate::situation::{Situation, Tracked};
+use crate::space::{Set, TooLarge, Unknown};
+use kinwall_rules::eval::RuleId;
+use kinwall_terms::freedom::{Announcer, Row};
+use kinwall_terms::{Direction, InterfaceName, L4Proto};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Who announces what it should not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hostile {
+    /// The end that opened the signalling connection.
+    Client,
+    /// The end that was called; of a broadcast query, whoever answers.
+    Server,
+    /// A third party that sends in the name of either.
+    Spoofer,
+}
+
+impl Hostile {
+    /// All of them.
+    pub const ALL: [Hostile; 3] = [Hostile::Client, Hostile::Server, Hostile::Spoofer];
+
+    /// `client`, `server` or `spoofer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hostile::Client => "client",
+            Hostile::Server => "server",
+            Hostile::Spoofer => "spoofer",
+        }
+    }
+
+    /// What it is able to do.
+    pub fn powers(self) -> &'static str {
+        match self {
+            Hostile::Client => "opens signalling connections and sends any bytes on them",
+            Hostile::Server => "sends any bytes on the signalling connections it is called on",
+            Hostile::Spoofer => {
+                "sends any packet that anti-spoofing lets through from where its source cannot \
+                 live, hears nothing, and knows sequence numbers"
+            }
+        }
+    }
+
+    /// The directions of signalling in which it can announce `row`.
+    fn announces(self, row: &Row) -> &'static [Direction] {
+        match (self, row.announcer) {
+            (Hostile::Server, Announcer::Gateway) => &[Direction::Original],
+            (_, Announcer::Gateway) => &[],
+            (Hostile::Spoofer, announcer) => directions(announcer),
+            (Hostile::Client, Announcer::Originator | Announcer::Either) => &[Direction::Original],
+            (Hostile::Server, Announcer::Responder | Announcer::Either) => &[Direction::Reply],
+            _ => &[],
+        }
+    }
+}
+
+/// One end of signalling: where, and who there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The interfaces; `None` for the gateway itself.
+    pub interfaces: Vec<Option<InterfaceName>>,
+    /// Addresses.
+    pub addresses: Vec<AddressRange>,
+}
+
+/// Signalling connections that differ in nothing that matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signalling {
+    /// Who opens them.
+    pub from: Peer,
+    /// Who is called.
+    pub to: Peer,
+    /// Their protocol; `None` for those that no rule names.
+    pub proto: Option<L4Proto>,
+    /// The ports called.
+    pub dport: Vec<(u16, u16)>,
+    /// The helper that announced them, when they were announced.
+    pub parent: Option<u8>,
+}
+
+/// Flows by a box: every combination of what the fields list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flows {
+    /// The interface they come by; `None` for those that the gateway opens.
+    pub input: Option<InterfaceName>,
+    /// The interface they leave by; `None` for those to the gateway.
+    pub output: Option<InterfaceName>,
+    /// Source addresses; of these, those that can come by the interface.
+    pub src: Vec<AddressRange>,
+    /// Whether of the source addresses only those pass that can live behind the interface.
+    pub at_home: bool,
+    /// Destination addresses; of these, those that lie that way.
+    pub dst: Vec<AddressRange>,
+    /// Protocol; `None` for those that no rule names.
+    pub proto: Option<L4Proto>,
+    /// Source ports (call ids of GRE).
+    pub sport: Vec<(u16, u16)>,
+    /// Destination ports (call ids of GRE).
+    pub dport: Vec<(u16, u16)>,
+    /// Whether only those of the box are meant that do not pass as NEW anyway: what passes as NEW
+    /// takes too many boxes out of it.
+    pub but_new: bool,
+}
+
+/// What could be opened.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// The helper instance that believes the announcement.
+    pub helper: u8,
+    /// The class of the expectation, by position in the helper's list.
+    pub class: u8,
+    /// Who announces it.
+    pub hostile: Hostile,
+    /// On which connections.
+    pub signalling: Signalling,
+    /// The children.
+    pub child: Flows,
+    /// The rules that name the helper, then those that let the children pass; a chain's policy is
+    /// none.
+    pub rules: Vec<RuleId>,
+    /// Whether they pass whatever cannot be decided.
+    pub certain: bool,
+    /// What could not be decided and bears on the answer; empty when certain.
+    pub undecided: Vec<Unknown>,
+    /// The signalling connections as a set: tuples of their first packets.
+    pub masters: Set,
+    /// The children as a set: their first packets.
+    pub children: Set,
+}
+
+/// What one helper lets pass, and by which rules.
+struct Open {
+    /// First packets.
+    passing: Set,
+    /// Those that do not pass as NEW.
+    set: Set,
+    /// The parts of `set` by rule.
+    by_rule: Vec<(RuleId, Set)>,
+}
+
+/// A set of packets between two interfaces.
+struct Slice {
+    input: Option<InterfaceName>,
+    output: Option<InterfaceName>,
+    between: Between,
+    /// Whether only sources that can live behind the interface are among them.
+    at_home: bool,
+    /// Without bearing on [`BESIDE`].
+    tuples: Set,
+}
+
+impl Reach<'_> {
+    /// What could be opened, by whom, on which signalling connections.
+    pub fn exposures(&mut self) -> Result<Vec<Exposure>, TooLarge> {
+        let mut open: BTreeMap<u8, Open> = BTreeMap::new();
+        let mut found = Vec::new();
+        for masters in self.connections()?.masters {
+            let open = match open.entry(masters.helper) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(entry) => entry.insert(self.open_by(masters.helper)?),
+            };
+            if self.space.is_empty(&open.set) {
+                continue;
+            }
+            for hostile in Hostile::ALL {
+                self.exposed_by(hostile, &masters, open, &mut found)?;
+            }
+        }
+        self.space.check()?;
+        Ok(found)
+    }
+
+    /// What passes as a child of `helper` and not as NEW.
+    fn open_by(&mut self, helper: u8) -> Result<Open, TooLarge> {
+        let nothing = self.space.nothing();
+        let mut open = Open { passing: nothing.clone(), set: nothing, by_rule: Vec::new() };
+        let begins = self.space.numbers(Field::Flags, &[(SYN, SYN)]);
+        let begins =
+            self.space.choose(&self.proto(L4Proto::TCP), &begins, &self.space.everything());
+        let children = self.children_of_any(helper)?;
+        for sent in [false, true] {
+            let new = Situation::received(Tracked::First).sent(sent);
+            let passing = self.all_through(new.of(Some(helper)))?;
+            let passing = self.space.all_of([&passing, &begins, &children]);
+            let as_new = self.all_through(new)?;
+            let only = self.space.minus(&passing, &as_new);
+            for part in self.accepted(&only, new.of(Some(helper)))? {
+                open.by_rule.extend(part.rule.map(|rule| (rule, part.set)));
+            }
+            open.passing = self.space.or(&open.passing, &passing);
+            open.set = self.space.or(&open.set, &only);
+        }
+        self.space.check()?;
+        Ok(open)
+    }
+
+    /// The tuples that a helper could announce at all, on whatever connections.
+    fn children_of_any(&mut self, helper: u8) -> Result<Set, TooLarge> {
+        let announced = self.connections()?.announced;
+        let of_helper = announced.into_iter().find(|(by, _)| *by == helper);
+        Ok(of_helper.map_or_else(|| self.space.nothing(), |(_, tuples)| tuples))
+    }
+
+    fn exposed_by(
+        &mut self,
+        hostile: Hostile,
+        masters: &Masters,
+        open: &Open,
+        found: &mut Vec<Exposure>,
+    ) -> Result<(), TooLarge> {
+        let Some(instance) = self.given.instances.get(masters.helper).cloned() else {
+            return Ok(());
+        };
+        let mut classes: BTreeMap<u8, Vec<(&'static Row, Direction, Set)>> = BTreeMap::new();
+        for row in self.rows(masters.helper) {
+            for direction in hostile.announces(row) {
+                let by = self.signalling_of(hostile, row, *direction, masters)?;
+                classes.entry(row.class).or_default().push((row, *direction, by));
+            }
+        }
+        for (class, announcements) in classes {
+            let all = self.space.any_of(announcements.iter().map(|(_, _, set)| set));
+            for part in self.parts(&all) {
+                (self.given.work)("what hostile peers could open");
+                let mut children = self.space.nothing();
+                for (row, direction, by) in &announcements {
+                    let by = self.space.and(by, &part.first);
+                    let by = self.space.forget(&by, &BESIDE);
+                    let more = self.children(&instance, row, *direction, &by);
+                    children = self.space.or(&children, &more);
+                }
+                let exposed = Exposed { hostile, class, masters, open, part: &part };
+                self.describe(&exposed, &children, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Signalling in parts that can be said: box by box between two interfaces, or everything
+    /// between two interfaces where the boxes are many, or everything where the interfaces are.
+    fn parts(&mut self, all: &Set) -> Vec<Part> {
+        let slices = self.slices(all);
+        if slices.len() > SLICES_MAX_COUNT {
+            let hull = self.hull(&self.space.possible(all));
+            let peer = |interfaces: Vec<_>, numbers: &[(u32, u32)]| Peer {
+                interfaces,
+                addresses: addresses::ranges(&self.universe, numbers),
+            };
+            let mut from: Vec<_> = slices.iter().map(|slice| slice.input).collect();
+            let mut to: Vec<_> = slices.iter().map(|slice| slice.output).collect();
+            [&mut from, &mut to].into_iter().for_each(|list| {
+                list.sort_unstable();
+                list.dedup();
+            });
+            let [proto, dport, dst, src, _] = &hull;
+            let signalling = Signalling {
+                from: peer(from, src),
+                to: peer(to, dst),
+                proto: self.one_proto(proto),
+                dport: addresses::ports(&self.universe, dport),
+                parent: None,
+            };
+            return vec![Part { signalling, first: all.clone() }];
+        }
+        let mut parts = Vec::new();
+        for slice in &slices {
+            let possible = self.space.possible(&slice.tuples);
+            let shapes = self.space.forget(&possible, &[Field::Sport]);
+            let boxes = match self.boxes_up_to(&shapes, SIGNALLING_MAX_COUNT) {
+                Some(boxes) => boxes,
+                None => vec![self.hull(&shapes)],
+            };
+            for numbers in boxes {
+                let shape = self.set_of(&numbers);
+                let first = self.space.all_of([all, &slice.between.packets, &shape]);
+                parts.push(Part { signalling: self.signalling(slice, &numbers), first });
+            }
+        }
+        parts
+    }
+
+    /// The signalling on which `hostile` can announce in `direction`: first packets, by tuple and
+    /// interface.
+    fn signalling_of(
+        &mut self,
+        hostile: Hostile,
+        row: &Row,
+        direction: Direction,
+        masters: &Masters,
+    ) -> Result<Set, TooLarge> {
+        let local = self.universe.local_input();
+        let own = self.space.numbers(Field::Input, &[(local, local)]);
+        let beside = [Field::Mac, Field::Flags];
+        if row.announcer == Announcer::Gateway {
+            let opened = self.space.and(&masters.opened, &own);
+            return Ok(self.space.forget(&opened, &beside));
+        }
+        let routes = self.routes(Situation::received(Tracked::First));
+        let (home, strangers) = (routes.at_home.clone(), routes.strangers.clone());
+        let opened = match hostile {
+            Hostile::Client => self.space.and(&masters.opened, &home),
+            Hostile::Server => self.space.and(&masters.opened, &self.space.or(&home, &own)),
+            Hostile::Spoofer => masters.opened.clone(),
+        };
+        let opened = self.space.forget(&opened, &beside);
+        let said = self.said(hostile, direction, masters.parent)?;
+        let answered = self.speaking(direction.opposite(), masters.parent)?;
+        let streams = self.space.all_of([&opened, &said, &answered]);
+        let datagrams = match (direction, hostile) {
+            (Direction::Original, Hostile::Spoofer) => {
+                let first = self.space.and(&masters.opened, &strangers);
+                let first = self.space.forget(&first, &beside);
+                let later = self.space.all_of([&opened, &said, &answered]);
+                self.space.or(&first, &later)
+            }
+            (Direction::Original, _) => opened,
+            (Direction::Reply, _) => self.space.and(&opened, &said),
+        };
+        Ok(self.space.choose(&self.proto(L4Proto::TCP), &streams, &datagrams))
+    }
+
+    /// The tuples of connections of which `hostile` can send later packets in `direction`.
+    fn said(
+        &mut self,
+        hostile: Hostile,
+        direction: Direction,
+        parent: Option<u8>,
+    ) -> Result<Set, TooLarge> {
+        let situation = Situation::received(Tracked::Answered(direction)).of(parent);
+        let passing = self.all_through(situation)?;
+        let routes = self.routes(situation);
+        let by = match hostile {
+            Hostile::Spoofer => &routes.strangers,
+            Hostile::Client | Hostile::Server => &routes.at_home,
+        };
+        Ok(self.space.forget(&self.space.and(&passing, by), &BESIDE))
+    }
+
+    /// The parts of a set of first packets by the interfaces they come and leave by.
+    fn slices(&mut self, set: &Set) -> Vec<Slice> {
+        let mut found = Vec::new();
+        let routes = self.routes(Situation::received(Tracked::First));
+        for number in self.numbers_of(set, Field::Input).into_iter().flat_map(|(a, b)| a..=b) {
+            let here = self.space.numbers(Field::Input, &[(number, number)]);
+            let here = self.space.and(set, &here);
+            let input = self.universe.inputs.get(number as usize).copied();
+            let ways = routes.outputs.iter().map(|(name, way)| (Some(*name), way));
+            for (output, way) in ways.chain([(None, &routes.local)]) {
+                let packets = self.space.and(&here, way);
+                if !self.space.is_empty(&packets) {
+                    let strange = self.space.minus(&packets, &routes.at_home);
+                    let at_home = input.is_some() && self.space.is_empty(&strange);
+                    found.push((input, output, at_home, packets));
+                }
+            }
+        }
+        let slice = |(input, output, at_home, packets)| Slice {
+            input,
+            output,
+            between: self.between(input, output, at_home),
+            at_home,
+            tuples: self.space.forget(&packets, &BESIDE),
+        };
+        found.into_iter().map(slice).collect()
+    }
+
+    /// Adds what `children` are, box by box.
+    fn describe(
+        &mut self,
+        exposed: &Exposed<'_>,
+        children: &Set,
+        found: &mut Vec<Exposure>,
+    ) -> Result<(), TooLarge> {
+        let assigned_by = self.assigned_by(exposed.masters)?;
+        let passing = self.space.and(children, &exposed.open.passing);
+        for slice in self.slices(&passing) {
+            let there = self.space.and(&passing, &slice.between.packets);
+            let only = self.space.and(&there, &exposed.open.set);
+            if self.space.is_empty(&only) {
+                continue;
+            }
+            let mut rules = assigned_by.clone();
+            let by = exposed
+                .open
+                .by_rule
+                .iter()
+                .filter(|(_, accepted)| !self.space.is_empty(&self.space.and(accepted, &only)));
+            for (rule, _) in by {
+                if !rules.contains(rule) {
+                    rules.push(*rule);
+                }
+            }
+            for Said { numbers, certain, but_new, set } in self.said_in_boxes(&there, &only) {
+                let undecided = if certain { Vec::new() } else { self.space.unknowns_of(&set) };
+                let parent = exposed.masters.parent;
+                found.push(Exposure {
+                    helper: exposed.masters.helper,
+                    class: exposed.class,
+                    hostile: exposed.hostile,
+                    signalling: Signalling { parent, ..exposed.part.signalling.clone() },
+                    child: Flows { but_new, ..self.flows(&slice, &numbers) },
+                    rules: rules.clone(),
+                    certain,
+                    undecided,
+                    masters: exposed.part.first.clone(),
+                    children: set,
+                });
+            }
+        }
+        self.space.check()
+    }
+
+    /// The boxes of `only`: those certain, and those in doubt. Where they are many, the boxes of
+    /// `there`, of which `only` is what does not pass as NEW.
+    fn said_in_boxes(&self, there: &Set, only: &Set) -> Vec<Said> {
+        let space = &self.space;
+        let tuples = |set: &Set| space.forget(set, &BESIDE);
+        let certain = space.certain(&tuples(only));
+        let doubtful = space.minus(&space.possible(&tuples(only)), &certain);
+        let exact = [(certain.clone(), true), (doubtful.clone(), false)].map(|(set, certain)| {
+            self.boxes_up_to(&set, CHILDREN_MAX_COUNT).map(|boxes| (boxes, certain))
+        });
+        let (boxes, but_new) = match exact {
+            [Some(certain), Some(doubtful)] => ([certain, doubtful], false),
+            _ => {
+                let sure = space.is_empty(&doubtful);
+                let boxes = self.boxes(&space.possible(&tuples(there)));
+                ([(boxes, sure), (Vec::new(), false)], true)
+            }
+        };
+        let said = boxes
+            .into_iter()
+            .flat_map(|(boxes, certain)| boxes.into_iter().map(move |numbers| (numbers, certain)));
+        let said = said.map(|(numbers, certain)| {
+            let set = space.and(only, &self.set_of(&numbers));
+            Said { numbers, certain, but_new, set }
+        });
+        said.filter(|said| !space.is_empty(&said.set)).collect()
+    }
+
+    /// The CT rules that name the helper, or that of the connections that announced it.
+    fn assigned_by(&mut self, masters: &Masters) -> Result<Vec<RuleId>, TooLarge> {
+        let mut rules = masters.rules.clone();
+        let mut parents: Vec<u8> = masters.parent.into_iter().collect();
+        let all = self.connections()?.masters;
+        let mut at = 0;
+        while let Some(parent) = parents.get(at).copied() {
+            for known in all.iter().filter(|known| known.helper == parent) {
+                rules.extend(&known.rules);
+                let new = known.parent.filter(|parent| !parents.contains(parent));
+                parents.extend(new);
+            }
+            at += 1;
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        Ok(rules)
+    }
+
+    fn signalling(&self, slice: &Slice, numbers: &Numbers) -> Signalling {
+        let Flows { input, output, src, dst, proto, dport, .. } = self.flows(slice, numbers);
+        Signalling {
+            from: Peer { interfaces: vec![input], addresses: src },
+            to: Peer { interfaces: vec![output], addresses: dst },
+            proto,
+            dport,
+            parent: None,
+        }
+    }
+
+    fn flows(&self, slice: &Slice, numbers: &Numbers) -> Flows {
+        let [proto, dport, dst, src, sport] = numbers;
+        let universe = &self.universe;
+        Flows {
+            input: slice.input,
+            output: slice.output,
+            src: addresses::ranges(universe, &self.sources_said(src, &slice.between)),
+            dst: addresses::ranges(universe, &self.destinations_said(dst, &slice.between)),
+            at_home: slice.at_home,
+            proto: self.one_proto(proto),
+            sport: addresses::ports(universe, sport),
+            dport: addresses::ports(universe, dport),
+            but_new: false,
+        }
+    }
+
+    fn one_proto(&self, numbers: &[(u32, u32)]) -> Option<L4Proto> {
+        match numbers {
+            [(one, same)] if one == same => self.universe.protos.value(*one).map(L4Proto),
+            _ => None,
+        }
+    }
+}
+
+/// What an exposure is found for.
+struct Exposed<'e> {
+    hostile: Hostile,
+    class: u8,
+    masters: &'e Masters,
+    open: &'e Open,
+    part: &'e Part,
+}
+
+/// Signalling that is said in one breath.
+struct Part {
+    signalling: Signalling,
+    /// First packets.
+    first: Set,
+}
+
+/// Children that are said in one breath.
+struct Said {
+    numbers: Numbers,
+    certain: bool,
+    but_new: bool,
+    /// First packets that do not pass as NEW.
+    set: Set,
+}
+
+/// Pairs of interfaces that signalling is told apart by, at most.
+const SLICES_MAX_COUNT: usize = 24;
+
+/// Boxes of signalling between two interfaces that are told apart, at most.
+const SIGNALLING_MAX_COUNT: usize = 8;
+
+/// Boxes of children between two interfaces that are told apart exactly, at most.
+const CHILDREN_MAX_COUNT: usize = 32;
+
+/// The flag of a first packet.
+const SYN: u32 = 0x02;
