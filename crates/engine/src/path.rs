@@ -198,7 +198,8 @@ impl Engine {
             conntrack: &self.conntrack,
             instances: &self.settings.instances,
             headers: &p.headers,
-            presumed: p.aids.presumed,
+            // Before tracking, and without it, there is no connection to presume anything of.
+            presumed: p.aids.presumed.filter(|_| p.ct.is_some_and(|ct| ct != PacketCt::UNTRACKED)),
             ct: p.ct.unwrap_or(PacketCt::UNTRACKED),
             now: p.now,
         };
