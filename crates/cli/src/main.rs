@@ -46,6 +46,7 @@ enum Command {
     Explain(command::explain::ExplainArgs),
     Rules(command::rules::RulesArgs),
     Audit(command::audit::AuditArgs),
+    Policy(command::policy::PolicyArgs),
     Prove(command::prove::ProveArgs),
     Helpers(command::helpers::HelpersArgs),
 }
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::run(args),
         Command::Rules(args) => command::rules::run(args),
         Command::Audit(args) => command::audit::run(args),
+        Command::Policy(args) => command::policy::run(args),
         Command::Prove(args) => command::prove::run(args),
         Command::Helpers(args) => command::helpers::run(args),
     };

@@ -1,7 +1,7 @@
 //! Every check on rules that have what it looks for, and on the nearest rules that do not.
 
 use kinwall_helpers::Instances;
-use kinwall_policy::audit::{CHECKS, Gateway, Refused, audit};
+use kinwall_policy::audit::{CHECKS, Finding, Gateway, Refused, Severity, audit};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_terms::{Family, KernelVersion, Profile};
 use kinwall_topology::Topology;
@@ -18,6 +18,21 @@ struct Case<'a> {
 
 /// The findings of `case` as `CODE:LINE` (`CODE` alone where no rule is at fault).
 fn found(case: Case<'_>) -> Vec<String> {
+    let findings = findings(case);
+    let place = |finding: &Finding| match finding.origin() {
+        Some(origin) => format!("{}:{}", finding.check.code, origin.line),
+        None => finding.check.code.to_owned(),
+    };
+    findings.iter().filter(|finding| finding.allowed.is_none()).map(place).collect()
+}
+
+/// How bad the findings of `code` are.
+fn severities(code: &str, case: Case<'_>) -> Vec<Severity> {
+    let findings = findings(case);
+    findings.iter().filter(|f| f.check.code == code).map(|f| f.severity).collect()
+}
+
+fn findings(case: Case<'_>) -> Vec<Finding> {
     let texts = [("rules.v4", case.v4), ("rules.v6", case.v6)];
     let sources: Vec<Source<'_>> = texts
         .into_iter()
@@ -39,12 +54,7 @@ fn found(case: Case<'_>) -> Vec<String> {
         kernel,
         refused: &[],
     };
-    let findings = audit(&gateway);
-    let place = |finding: &kinwall_policy::audit::Finding| match finding.origin() {
-        Some(origin) => format!("{}:{}", finding.check.code, origin.line),
-        None => finding.check.code.to_owned(),
-    };
-    findings.iter().filter(|finding| finding.allowed.is_none()).map(place).collect()
+    audit(&gateway)
 }
 
 /// Checks that exactly these findings of `code` are there.
@@ -223,6 +233,22 @@ fn settings() {
     check("KW011", Case { options: &ports, ..case }, &["KW011"]);
     check("KW012", case, &[]);
     check("KW012", Case { options: &[("nf_conntrack_ftp.loose", "1")], ..case }, &["KW012"]);
+    let media = &[("nf_conntrack_sip.sip_direct_media", "0")];
+    let sip = |ends: &str| {
+        format!(
+            "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD {ends} -p udp -m udp \
+             --dport 1024:65535 -m conntrack --ctstate RELATED -m helper --helper sip -j ACCEPT\n\
+             COMMIT\n"
+        )
+    };
+    for (ends, severity) in [
+        ("-s 203.0.113.64/27 -d 10.3.0.0/24", Severity::Note),
+        ("-s 203.0.113.64/27", Severity::Error),
+        ("-d 10.3.0.0/24", Severity::Error),
+    ] {
+        let found = severities("KW012", Case { v4: &sip(ends), options: media, ..case });
+        assert_eq!(found, [severity], "{ends}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub use address_type::AddressTypes;
 pub use check::{Contradiction, Place};
 pub use fib::{Route, RouteKind};
 pub use interface::{Defaults, Interface, MacAddr, StaticRoute};
-pub use problem::Problem;
+pub use problem::{Lines, Problem};
 pub use read::Places;
 pub use reverse_path::RpfilterOptions;
 pub use routing::Destination;

@@ -32,21 +32,22 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// Turns byte offsets of one text into lines and columns.
-pub(crate) struct Lines<'a> {
+pub struct Lines<'a> {
     text: &'a str,
     /// Byte offset of each line's first byte.
     starts: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(text: &'a str) -> Lines<'a> {
+    /// The lines of `text`.
+    pub fn new(text: &'a str) -> Lines<'a> {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
         Lines { text, starts }
     }
 
     /// Line and column, both from 1, and the length in characters up to the end of the line.
-    pub(crate) fn place(&self, span: std::ops::Range<usize>) -> (u32, u32, u32) {
+    pub fn place(&self, span: std::ops::Range<usize>) -> (u32, u32, u32) {
         let start = self.floor(span.start);
         let line = self.starts.partition_point(|&first| first <= start).max(1);
         let first = self.starts.get(line - 1).copied().unwrap_or(0);
@@ -58,7 +59,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The line `offset` stands in, from 1.
-    pub(crate) fn line(&self, offset: usize) -> u32 {
+    pub fn line(&self, offset: usize) -> u32 {
         self.place(offset..offset).0
     }
 

@@ -1,0 +1,198 @@
+//! `kinwall policy`: what it writes is taken by the real tools, lets the recorded sessions pass,
+//! and refuses the recorded attacks.
+
+mod common;
+
+use common::{folder, run};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// The gateway of the recordings.
+const SEGMENTS: &str = r#"
+[[segment]]
+name = "wan"
+interfaces = ["eth0"]
+addresses = ["192.0.2.1/24", "2001:db8::1/64", "fe80::ff:fe00:1/64"]
+networks = ["192.0.2.0/24", "2001:db8::/64"]
+default = true
+
+[[segment]]
+name = "lan"
+interfaces = ["eth1"]
+addresses = ["10.1.0.1/24", "fd00:1::1/64", "fe80::ff:fe00:2/64"]
+networks = ["10.1.0.0/24", "fd00:1::/64"]
+
+[[segment]]
+name = "dmz"
+interfaces = ["eth2"]
+addresses = ["10.2.0.1/24"]
+networks = ["10.2.0.0/24"]
+
+[[host]]
+name = "server"
+addresses = ["192.0.2.10", "2001:db8::10"]
+
+[[host]]
+name = "own-server"
+addresses = ["10.2.0.10"]
+
+[[host]]
+name = "client"
+addresses = ["10.1.0.2"]
+"#;
+
+fn intent(service: &str, from: &str, to: &str, rest: &str) -> String {
+    format!("[[intent]]\nservice = \"{service}\"\nfrom = \"{from}\"\nto = \"{to}\"\n{rest}\n")
+}
+
+/// Compiles the segments with an intent.
+fn compile(dir: &Path, intent: &str) {
+    std::fs::write(dir.join("policy.toml"), format!("{SEGMENTS}\n{intent}")).expect("a file");
+    let ran = run("policy compile DIR/policy.toml --target iptables -o DIR", dir, b"");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+}
+
+/// What the rules in `dir` do with each packet of a recording.
+fn replayed(dir: &Path, recording: &str, set: &str) -> Vec<Value> {
+    let line = format!(
+        "replay --format json --rules DIR/rules.v4 --rules DIR/rules.v6 --topology \
+         DIR/topology.toml {set} examples/{recording}.pcapng"
+    );
+    packets(&line, dir)
+}
+
+fn packets(line: &str, dir: &Path) -> Vec<Value> {
+    let ran = run(line, dir, b"");
+    assert_eq!(ran.status, 0, "{line}\n{}", ran.err);
+    let lines = ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    lines.filter(|line: &Value| line["type"] == "packet").collect()
+}
+
+#[test]
+fn sessions_pass_as_by_the_rules_they_were_recorded_with() {
+    let active = "active = true";
+    let rows = [
+        ("ftp", intent("ftp", "lan", "wan", active), true),
+        ("tftp", intent("tftp", "lan", "server", ""), true),
+        ("sip", intent("sip", "lan", "server", ""), true),
+        ("pptp", intent("pptp", "lan", "server", ""), false),
+        ("irc-dcc", intent("irc", "lan", "server", ""), false),
+        ("amanda", intent("amanda", "client", "server", ""), false),
+        ("sane", intent("sane", "lan", "server", ""), true),
+        ("netbios-ns", intent("netbios-ns", "gateway", "lan", ""), false),
+        ("snmp", intent("snmp", "gateway", "lan", ""), false),
+    ];
+    for (example, intent, v6) in rows {
+        let dir = folder(&format!("policy-{example}"));
+        compile(&dir, &intent);
+        let ours = replayed(&dir, &format!("{example}/capture"), "");
+        let v6 = if v6 { format!("--rules examples/{example}/rules.v6") } else { String::new() };
+        let line = format!(
+            "replay --format json --rules examples/{example}/rules.v4 {v6} --topology \
+             examples/{example}/topology.toml examples/{example}/capture.pcapng"
+        );
+        let theirs = packets(&line, &dir);
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let passes = |packet: &Value| packet["verdict"] == "accept";
+            assert_eq!(passes(ours), passes(theirs), "{example}\n{ours}\n{theirs}");
+        }
+        let related = ours.iter().filter(|packet| packet["ctstate"] == "RELATED");
+        let passed = related.filter(|packet| packet["verdict"] == "accept").count();
+        assert!(passed > 0, "{example}: nothing announced passed");
+    }
+}
+
+#[test]
+fn attacks_are_refused() {
+    let loose = "--set nf_conntrack_ftp.loose=1";
+    let bounce = intent("ftp", "wan", "own-server", "active = true");
+    let forged = intent("ftp", "lan", "wan", "active = true");
+    for (recording, intent, set, target) in [
+        ("ftp-bounce-attack/capture", &bounce, "", "10.1.0.5:5432"),
+        ("ftp-bounce-attack/capture", &bounce, loose, "10.1.0.5:5432"),
+        ("ftp-forged-port/capture", &forged, "", "10.1.0.2:5432"),
+        ("ftp-forged-port/capture", &forged, loose, "10.1.0.2:5432"),
+    ] {
+        let dir = folder("policy-attack");
+        compile(&dir, intent);
+        let line = format!(
+            "replay --rules DIR/rules.v4 --topology DIR/topology.toml {set} \
+             examples/{recording}.pcapng"
+        );
+        let ran = run(&line, &dir, b"");
+        let to_target: Vec<&str> =
+            ran.out.lines().filter(|line| line.contains(&format!("> {target}"))).collect();
+        assert!(!to_target.is_empty(), "{recording}: {}", ran.out);
+        for line in to_target {
+            assert!(line.contains(" drop "), "{recording} {set}: {line}");
+        }
+    }
+}
+
+/// Loads what is written into the tools' parsers, in a network namespace.
+#[test]
+fn the_real_tools_take_the_example() {
+    let dir = folder("policy-real");
+    let ran = run("policy compile examples/policy/office.toml -o DIR", &dir, b"");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let listed = ["rules.v4", "rules.v6", "sysctl.conf", "modprobe.conf", "explain.md"];
+    assert!(listed.iter().all(|name| ran.out.contains(name)), "{}", ran.out);
+    if !can_run() {
+        return;
+    }
+    for (tool, file) in [("iptables-restore", "rules.v4"), ("ip6tables-restore", "rules.v6")] {
+        let output = Command::new("unshare")
+            .args(["-n", tool, "--test"])
+            .arg(dir.join(file))
+            .output()
+            .expect("unshare runs");
+        assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Whether the real tools can be asked.
+fn can_run() -> bool {
+    let output = Command::new("unshare").args(["-n", "iptables-save", "--version"]).output();
+    let found = output.is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("\n*** NOT RUN: the real iptables. It needs root and the package iptables\n");
+    }
+    found
+}
+
+#[test]
+fn the_audit_and_the_rules_check_find_nothing() {
+    let dir = folder("policy-audit");
+    let compiled = run("policy compile examples/policy/office.toml -o DIR", &dir, b"");
+    assert_eq!(compiled.status, 0, "{}", compiled.err);
+    let ran = run(
+        "audit DIR/rules.v4 DIR/rules.v6 --topology DIR/topology.toml --sysctl DIR/sysctl.conf \
+         --modprobe DIR/modprobe.conf",
+        &dir,
+        b"",
+    );
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(ran.out.ends_with("0 errors, 0 warnings, 1 note\n"), "{}", ran.out);
+    let ran = run("rules check DIR/rules.v4 DIR/rules.v6", &dir, b"");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+}
+
+#[test]
+fn mistakes_are_shown_at_their_place() {
+    let dir = folder("policy-mistakes");
+    let text = format!("{SEGMENTS}\n{}", intent("ftp", "lna", "wan", ""));
+    std::fs::write(dir.join("p.toml"), &text).expect("a file");
+    let ran = run("policy compile DIR/p.toml", &dir, b"");
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    let line = text.lines().position(|line| line.contains("lna")).expect("the line") + 1;
+    for word in [
+        "no segment, host or group is called `lna`",
+        &format!("p.toml:{line}:8"),
+        "did you mean `lan`?",
+        "1 mistake in the policy",
+    ] {
+        assert!(ran.err.contains(word), "{word}\n{}", ran.err);
+    }
+}
