@@ -34,7 +34,7 @@ pub static HELPER: Helper = Helper {
     rows: &[
         broadcast::row("any packet", &[Profile::Linux], Field::Constant(PORT), DOCUMENT),
         broadcast::row(
-            "any packet, Linux after 6.18",
+            "any packet (Linux after 6.18)",
             &[Profile::Linux],
             Field::Fixed(End::Responder),
             DOCUMENT,

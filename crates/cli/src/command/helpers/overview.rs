@@ -19,7 +19,7 @@ pub(super) fn print(out: &mut impl Write, rows: &[TableRow]) -> io::Result<()> {
     writeln!(out, "{dim}{:INDENT$}{a:15}{b:15}{c:15}{d:15}{e}{dim:#}", "")?;
     for group in groups(rows) {
         let TableRow { helper, options, is_default, families, .. } = group.first;
-        let mut title = vec![group.announcements.join(", ")];
+        let mut title = vec![joined(&group.announcements)];
         match (options.is_empty(), is_default) {
             (true, _) => {}
             (false, true) => title.push(format!("{options} (default)")),
@@ -96,6 +96,19 @@ fn is_alike(a: &TableRow, b: &TableRow) -> bool {
     let shown = |row: &TableRow| row.cells.each_ref().map(|cell| short(cell).to_owned());
     (a.helper, &a.options, a.families, a.document) == (b.helper, &b.options, b.families, b.document)
         && shown(a) == shown(b)
+}
+
+/// The announcements with what several in a row say in brackets said once, behind the last.
+fn joined(announcements: &[&str]) -> String {
+    let mut words = Vec::new();
+    for (i, each) in announcements.iter().enumerate() {
+        let next = announcements.get(i + 1).and_then(|next| next.split_once(" ("));
+        match (each.split_once(" ("), next) {
+            (Some((name, rest)), Some((_, same))) if rest == same => words.push(name),
+            _ => words.push(each),
+        }
+    }
+    words.join(", ")
 }
 
 /// The cell without the word about whose it is, and without the range: as the document has it.
