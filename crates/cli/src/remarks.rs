@@ -136,10 +136,7 @@ pub(crate) fn on_unknown<'a>(
 
 /// What of a rule cannot be evaluated.
 fn not_known(rule: &Rule, sets: &Sets) -> Vec<String> {
-    let open = rule.set_elements().filter(|element| !sets.answers(&element.set));
-    let asked = open.map(|element| match sets.has(&element.set) {
-        true => format!("set {}", element.set),
-        false => format!("set {} (give it with --sets FILE)", element.set),
-    });
+    let open = rule.set_elements().filter(|element| !sets.has(&element.set));
+    let asked = open.map(|element| format!("set {} (give it with --sets FILE)", element.set));
     rule.not_evaluated().map(str::to_owned).chain(asked).collect()
 }

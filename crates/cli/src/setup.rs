@@ -166,7 +166,7 @@ fn settled(rules: &Rules, sets: &Sets, assumption: &Assumption) -> Option<bool> 
     );
     let open = |rule: &Rule| {
         rule.not_evaluated().next().is_some()
-            || rule.set_elements().any(|element| !sets.answers(&element.set))
+            || rule.set_elements().any(|element| !sets.has(&element.set))
     };
     here.map(|(_, _, rule)| open(rule)).reduce(|a, b| a || b)
 }

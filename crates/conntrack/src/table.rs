@@ -10,7 +10,7 @@ use crate::slab::Slab;
 use crate::store::{Body, Probe, Slot, Stores};
 use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
-use kinwall_terms::ct::CtFacts;
+use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{Direction, EndsToo, KeymapRule, Status, Time, Tuple, Zone, ZoneScope};
 
 /// Most connections, whatever `nf_conntrack_max` says: 3 GiB of IPv4 connections.
@@ -230,18 +230,20 @@ impl<H> Conntrack<H> {
         (body.deadline > now).then(|| (self.id(slot), direction))
     }
 
-    /// Whether a connection with `tuple` is in the table and not yet closed, as connlimit
-    /// counts: a TCP connection in TIME_WAIT or CLOSE is over.
-    pub fn is_live(&self, tuple: &Tuple, zone: Zone, now: Time) -> bool {
-        self.find_tuple(tuple, zone).is_some_and(|(slot, _)| {
-            let body = self.stores.body(slot);
-            let is_closed = match &body.state {
-                ProtoState::Tcp(tcp) => {
-                    matches!(tcp.state(), TcpState::TimeWait | TcpState::Close)
-                }
-                _ => false,
-            };
-            body.deadline > now && !is_closed
+    /// The connection to which `tuple` belongs in either direction, unless it has expired.
+    pub fn listed(&self, tuple: &Tuple, zone: Zone, now: Time) -> Option<Listed> {
+        let (slot, _) = self.find_tuple(tuple, zone)?;
+        let body = self.stores.body(slot);
+        let is_closed = match &body.state {
+            ProtoState::Tcp(tcp) => {
+                matches!(tcp.state(), TcpState::TimeWait | TcpState::Close)
+            }
+            _ => false,
+        };
+        (body.deadline > now).then(|| Listed {
+            original: self.stores.tuple(slot, Direction::Original),
+            is_assured: body.status.contains(Status::ASSURED),
+            is_closed,
         })
     }
 

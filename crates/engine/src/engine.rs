@@ -114,7 +114,7 @@ impl Engine {
 
     /// The same with these sets, for `-m set` and `-j SET`.
     pub fn with_sets(mut self, sets: Sets) -> Engine {
-        self.memory.sets = sets;
+        self.memory.take_sets(sets);
         self
     }
 

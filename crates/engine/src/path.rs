@@ -17,7 +17,7 @@ use kinwall_conntrack::{Conntrack, Found, HelperId, PacketCt, Prepared, Tracked}
 use kinwall_helpers::Instances;
 use kinwall_rules::eval::{Decision, Walk};
 use kinwall_rules::facts::{Connections, Facts, Key, LazyCt, Owner, PacketState};
-use kinwall_terms::ct::CtFacts;
+use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{
     CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
 };
@@ -482,7 +482,7 @@ impl<'a> Known<'a> {
 }
 
 impl Connections for Known<'_> {
-    fn is_open(&self, original: &Tuple, zone: Zone) -> bool {
-        self.conntrack.is_live(original, zone, self.now)
+    fn find(&self, tuple: &Tuple, zone: Zone) -> Option<Listed> {
+        self.conntrack.listed(tuple, zone, self.now)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::eval::RuleId;
 pub use crate::key::Key;
-use kinwall_terms::ct::CtFacts;
+use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{CtState, Hook, InterfaceName, Tuple, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
@@ -47,9 +47,8 @@ pub type LazyCt<'a> = LazyCell<CtFacts<'a>, &'a dyn Fn() -> CtFacts<'a>>;
 
 /// What connlimit asks of the connection table.
 pub trait Connections {
-    /// Whether the connection with this original tuple is still open: in the table, and for TCP
-    /// neither in TIME_WAIT nor in CLOSE.
-    fn is_open(&self, original: &Tuple, zone: Zone) -> bool;
+    /// The connection in the table to which `tuple` belongs, in either direction.
+    fn find(&self, tuple: &Tuple, zone: Zone) -> Option<Listed>;
 }
 
 /// No connections: for questions asked without a table.
@@ -57,8 +56,8 @@ pub trait Connections {
 pub struct NoConnections;
 
 impl Connections for NoConnections {
-    fn is_open(&self, _original: &Tuple, _zone: Zone) -> bool {
-        false
+    fn find(&self, _tuple: &Tuple, _zone: Zone) -> Option<Listed> {
+        None
     }
 }
 

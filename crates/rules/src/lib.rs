@@ -19,6 +19,7 @@ pub mod facts;
 mod file;
 mod index;
 mod key;
+mod keyed;
 pub mod lex;
 pub mod load;
 pub mod matches;

@@ -13,6 +13,7 @@ pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
 pub mod cpu;
+mod current;
 pub mod dccp;
 pub mod devgroup;
 pub mod dscp;

@@ -6,6 +6,7 @@
 //! by the limits named in the file of its match.
 
 use crate::eval::RuleId;
+use crate::keyed::Keyed;
 use crate::matches::{Match, connlimit, hashlimit, limit, recent};
 use crate::program::Program;
 use crate::ruleset::Counters;
@@ -30,6 +31,8 @@ pub enum Remembered {
     Nth(u32),
     /// `connlimit`.
     Connlimit(Box<connlimit::Counted>),
+    /// `hashlimit`, `recent`: which of the tables that rules share by name.
+    Shared(u32),
 }
 
 /// What there is to learn from the walks of one packet: see [`Memory::lesson`].
@@ -50,6 +53,8 @@ pub struct Memory {
     counters: [Vec<Counters>; 2],
     seed: u64,
     lesson: Lesson,
+    /// The key of its hash tables.
+    pub(crate) key: Keyed,
     /// The lists of `recent`.
     pub recent: recent::Lists,
     /// The tables of `hashlimit`.
@@ -62,19 +67,45 @@ impl Memory {
     /// Empty, with room for the rules of `programs` (at most one a family). `seed` decides what
     /// rules that live by chance (`statistic --mode random`) do.
     pub fn new(programs: &[&Program], seed: u64) -> Memory {
-        let mut memory = Memory { seed, ..Memory::default() };
+        let mut memory = Memory { seed, key: Keyed(seed), ..Memory::default() };
+        memory.recent.key = memory.key;
+        memory.hashlimit.key = memory.key;
         for program in programs {
             let family = program.family().index();
             memory.slots[family].resize(program.slots(), Remembered::Nothing);
             memory.counters[family].resize(program.len(), Counters::default());
             let rules = program.rule_ids().filter_map(|id| program.rule(id));
             for found in rules.flat_map(|rule| &rule.matches) {
-                if let Match::Recent(recent) = found {
-                    memory.recent.declare(recent);
+                match found {
+                    Match::Recent(recent) => _ = memory.recent.declare(recent),
+                    Match::Hashlimit(limit) => {
+                        _ = memory.hashlimit.declare(program.family(), limit);
+                    }
+                    _ => {}
                 }
             }
         }
         memory
+    }
+
+    /// Takes these sets, instead of those it has.
+    pub fn take_sets(&mut self, sets: Sets) {
+        self.sets = sets.keyed(self.key);
+    }
+
+    /// Which shared table the match at `slot` uses; `find` is asked the first time.
+    pub(crate) fn shared(
+        &mut self,
+        family: Family,
+        slot: Slot,
+        find: impl FnOnce(&mut Memory) -> u32,
+    ) -> u32 {
+        if let Remembered::Shared(at) = self.slot(family, slot) {
+            return *at;
+        }
+        let at = find(self);
+        *self.slot(family, slot) = Remembered::Shared(at);
+        at
     }
 
     /// What `slot` of `family` remembers; room is made for a slot that is new.

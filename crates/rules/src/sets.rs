@@ -4,50 +4,37 @@
 //! what a packet offers for each dimension. Elements are found by hash; networks by trying the
 //! prefix lengths the set has, the longest first, as Linux does, so that the most specific
 //! element decides.
+//!
+//! Timeouts count from the first question. No set grows beyond its `maxelem`, and all together
+//! not beyond [`ELEMENTS_MAX`].
 
+mod element;
+mod query;
 mod read;
+mod set;
 
-use crate::facts::Facts;
-use crate::targets::set::{Element, Side};
-use crate::value::{Network, prefix_mask};
-use kinwall_terms::{Family, InterfaceName, L4Proto, Time};
-use kinwall_wire::L4;
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::keyed::Keyed;
+use crate::targets::set::Element;
+use kinwall_terms::{Family, Time};
+pub use query::Query;
+pub use set::{Counts, Info};
+use set::{Dimension, Entry, Extra, Life, Set};
+use std::collections::BTreeMap;
 
 /// The most elements of all sets together.
 pub const ELEMENTS_MAX: usize = 4_000_000;
-/// The most dimensions of a set.
-pub const DIMENSIONS_MAX: usize = 3;
+/// The most sets.
+pub const SETS_MAX: usize = 65_536;
 
 /// All sets, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Sets {
-    sets: HashMap<Box<str>, Set>,
+    names: BTreeMap<Box<str>, u32>,
+    sets: Vec<Set>,
+    /// Elements of all sets.
     count: usize,
     /// When the sets were first asked: timeouts count from there.
     started: Option<Time>,
-}
-
-/// One set.
-#[derive(Clone, Debug)]
-struct Set {
-    family: Family,
-    dimensions: Vec<Dimension>,
-    elements: HashMap<Key, Entry>,
-    /// Which prefix lengths its networks have, for its first two network dimensions.
-    lengths: BTreeSet<[u8; 2]>,
-    /// For a list of sets: their names, in order.
-    members: Vec<Box<str>>,
-    /// The most elements.
-    max: usize,
-    timeout_s: Option<u32>,
-    counts: bool,
-    /// Addresses are looked up under this prefix length.
-    netmask: Option<u8>,
-    markmask: u32,
-    /// Whether it holds something that cannot be asked here.
-    opaque: bool,
 }
 
 /// Why a set is asked in vain.
@@ -64,280 +51,231 @@ pub enum Misfit {
     Family(Family),
 }
 
-/// What a dimension of a set holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dimension {
-    Address,
-    Network,
-    /// A port with its protocol.
-    Port,
-    /// A port alone.
-    BarePort,
-    Mac,
-    Mark,
-    Interface,
-    /// The names of other sets.
-    Sets,
-}
-
-/// An element, or what a packet offers for one. What a set has no dimension for is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    addresses: [IpAddr; 2],
-    lengths: [u8; 2],
-    port: u16,
-    proto: u8,
-    mark: u32,
-    mac: [u8; 6],
-    interface: [u8; 16],
-}
-
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-impl Key {
-    const NONE: Key = Key {
-        addresses: [NOBODY; 2],
-        lengths: [0; 2],
-        port: 0,
-        proto: 0,
-        mark: 0,
-        mac: [0; 6],
-        interface: [0; 16],
-    };
-}
-
-/// An element's own data.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Whether it is an exception from a wider element (`nomatch`).
-    pub exception: bool,
-    /// Its counters, where the set has them.
-    pub counts: Option<Counts>,
-    expires: Option<Time>,
-    /// A timeout that begins when the sets are first asked, in seconds.
-    timeout_s: Option<u32>,
-}
-
-/// Packets and bytes of an element.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
-}
-
-/// What a packet offers, dimension by dimension.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
-    sides: &'a [Side],
-    family: Family,
-    addresses: [IpAddr; 2],
-    ports: Option<[u16; 2]>,
-    proto: L4Proto,
-    macs: [Option<[u8; 6]>; 2],
-    interfaces: [Option<InterfaceName>; 2],
-    mark: u32,
-    now: Time,
-}
-
-impl<'a> Query<'a> {
-    /// What the packet offers on these sides.
-    pub fn new(facts: &Facts<'_>, sides: &'a [Side]) -> Query<'a> {
-        let headers = facts.headers;
-        let ports = match headers.l4 {
-            L4::Icmp(icmp) => Some([u16::from_be_bytes([icmp.kind, icmp.code]); 2]),
-            _ if has_ports(headers.proto) => headers.ports().map(|(src, dst)| [src, dst]),
-            _ => Some([0, 0]),
-        };
-        Query {
-            sides,
-            family: headers.family,
-            addresses: [headers.src, headers.dst],
-            ports,
-            proto: headers.proto,
-            macs: [facts.link.src_mac, facts.link.dst_mac],
-            interfaces: [facts.in_iface, facts.out_iface],
-            mark: 0,
-            now: facts.now,
-        }
-    }
-
-    /// With the packet mark, for sets of marks.
-    pub fn mark(mut self, mark: u32) -> Query<'a> {
-        self.mark = mark;
-        self
-    }
-
-    fn side(&self, dimension: usize) -> Option<usize> {
-        self.sides.get(dimension).map(|side| usize::from(*side == Side::Destination))
-    }
-}
-
-fn has_ports(proto: L4Proto) -> bool {
-    [L4Proto::TCP, L4Proto::UDP, L4Proto::UDPLITE, L4Proto::SCTP].contains(&proto)
+/// What is asked of the element beside its being there.
+#[derive(Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// Whether it is exceptions (`nomatch`) that match, in sets of networks.
+    pub exceptions: bool,
+    /// Whether the element's counters stay as they are.
+    pub keep_counters: bool,
+    /// Whether the counters of the sets in a list of sets stay as they are.
+    pub keep_subcounters: bool,
+    /// What the counters must be, this packet included; not asked of sets without counters.
+    pub counters: Option<&'a dyn Fn(Counts) -> bool>,
 }
 
 impl Sets {
+    /// With elements that are found under this key.
+    pub(crate) fn keyed(mut self, key: Keyed) -> Sets {
+        self.sets.iter_mut().for_each(|set| set.rekey(key));
+        self
+    }
+
     /// Whether there is a set of that name.
     pub fn has(&self, name: &str) -> bool {
-        self.sets.contains_key(name)
+        self.names.contains_key(name)
     }
 
-    /// Whether a packet can be looked up in that set: it is there, and with it all it lists.
-    pub fn answers(&self, name: &str) -> bool {
-        let clear = |name: &str| self.sets.get(name).filter(|set| !set.opaque);
-        clear(name).is_some_and(|set| set.members.iter().all(|member| clear(member).is_some()))
+    /// The number of the set of that name.
+    pub fn index(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
     }
 
-    /// The names of all sets, in no order.
+    /// The names of all sets, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sets.keys().map(|name| &**name)
+        self.names.keys().map(|name| &**name)
     }
 
     /// Why packets of `family` never fall into the set that `element` names; `None` when they
     /// may, or there is no such set.
     pub fn misfit(&self, element: &Element, family: Family) -> Option<Misfit> {
-        let set = self.sets.get(&element.set)?;
-        let (has, named) = (set.dimensions.len(), element.sides.len());
+        let set = self.sets.get(self.index(&element.set)? as usize)?;
+        let (has, named) = (set.kind.dimensions.len(), element.sides.len());
         if named < has {
             return Some(Misfit::Dimensions { has, named });
         }
-        let holds_addresses = set.dimensions.iter().any(|dimension| is_address(*dimension));
-        (holds_addresses && set.family != family).then_some(Misfit::Family(set.family))
+        set.family.filter(|of| *of != family).map(Misfit::Family)
     }
 
-    /// The element the packet falls into. `None`: there is no such set, or it cannot be asked.
-    pub fn find(&mut self, name: &str, query: &Query<'_>) -> Option<Option<&mut Entry>> {
+    /// Whether the packet is in set number `at`, and what its element gives to packets. `None`:
+    /// there is no such set, or what would tell is not known of the packet.
+    pub fn test(&mut self, at: u32, query: &Query<'_>, ask: &Ask<'_>) -> Option<Option<Info>> {
         let started = *self.started.get_or_insert(query.now);
-        if !self.answers(name) {
-            return None;
+        let list = self.sets.get(at as usize)?;
+        if !list.kind.is_list() {
+            return self.sets.get_mut(at as usize)?.test(query, ask, started);
         }
-        let holder = match self.sets.get(name)? {
-            set if set.members.is_empty() => name,
-            list => {
-                let holds = |member: &str| {
-                    let set = self.sets.get(member);
-                    set.is_some_and(|set| set.position(query, started).is_some())
-                };
-                match list.members.iter().find(|member| holds(member)) {
-                    Some(member) => &member.clone(),
-                    None => return Some(None),
-                }
-            }
-        };
-        let set = self.sets.get_mut(holder)?;
-        let key = set.position(query, started);
-        Some(key.and_then(|key| set.elements.get_mut(&key)))
-    }
-
-    /// Adds the packet's element; when it is there already, only its timeout is renewed, and
-    /// only if `again`.
-    pub fn add(&mut self, name: &str, query: &Query<'_>, timeout_s: Option<u32>, again: bool) {
-        if self.count >= ELEMENTS_MAX {
-            return;
+        if !list.fits(query) {
+            return Some(None);
         }
-        let Some(set) = self.sets.get_mut(name) else { return };
-        let Some(key) = set.key(query, set.whole()) else { return };
-        let timeout_s = timeout_s.or(set.timeout_s).filter(|s| set.timeout_s.is_some() && *s > 0);
-        let expires = timeout_s.map(|s| query.now.after_s(s));
-        let live = |entry: &Entry| entry.expires.is_none_or(|at| at > query.now);
-        match set.elements.get_mut(&key) {
-            Some(entry) if live(entry) => {
-                if again {
-                    entry.expires = expires;
-                }
-            }
-            known => {
-                if known.is_none() {
-                    if set.elements.len() >= set.max {
-                        return;
+        // Of the sets in a list the counters are not compared.
+        let keep_counters = ask.keep_counters || ask.keep_subcounters;
+        let inner = Ask { counters: None, keep_counters, ..*ask };
+        let mut unknown = false;
+        for number in 0..list.members.len() {
+            let (member, entry) = self.sets.get(at as usize)?.members.get(number)?;
+            let (member, is_live) = (*member, entry.is_live(query.now, started));
+            match self.sets.get_mut(member as usize)?.test(query, &inner, started) {
+                Some(Some(_)) if is_live => {
+                    let list = self.sets.get_mut(at as usize)?;
+                    let (counts, (_, entry)) = (list.counts, list.members.get_mut(number)?);
+                    if accepts(entry, counts, query, ask) {
+                        return Some(Some(info_of(entry)));
                     }
-                    self.count += 1;
                 }
-                let counts = set.counts.then(Counts::default);
-                let entry = Entry { exception: false, counts, expires, timeout_s: None };
-                set.elements.insert(key, entry);
-                set.lengths.insert(key.lengths);
+                Some(_) => {}
+                None => unknown = true,
+            }
+        }
+        (!unknown).then_some(None)
+    }
+
+    /// Adds the packet's element. One that is there already is replaced only if `again`. Of a list
+    /// of sets the first that takes it.
+    pub fn add(&mut self, at: u32, query: &Query<'_>, timeout_s: Option<u32>, again: bool) {
+        let started = *self.started.get_or_insert(query.now);
+        for number in 0.. {
+            let Some(at) = self.nth(at, number) else { return };
+            let room = self.count < ELEMENTS_MAX;
+            let Some(set) = self.sets.get_mut(at as usize) else { return };
+            if !set.fits(query) {
+                continue;
+            }
+            let before = set.elements.len();
+            let taken = set.add(query, timeout_s, again, started, room);
+            self.count = self.count + set.elements.len() - before;
+            if taken {
+                return;
             }
         }
     }
 
-    /// Takes the packet's element away.
-    pub fn remove(&mut self, name: &str, query: &Query<'_>) {
-        let Some(set) = self.sets.get_mut(name) else { return };
-        let Some(key) = set.key(query, set.whole()) else { return };
-        if set.elements.remove(&key).is_some() {
-            self.count -= 1;
+    /// Takes the packet's element away; of a list of sets from the first that has it.
+    pub fn remove(&mut self, at: u32, query: &Query<'_>) {
+        let started = *self.started.get_or_insert(query.now);
+        for number in 0.. {
+            let Some(at) = self.nth(at, number) else { return };
+            let Some(set) = self.sets.get_mut(at as usize) else { return };
+            let key = set.key_to_add(query).filter(|_| set.fits(query)).map(|found| found.0);
+            let live = |entry: &Entry| entry.is_live(query.now, started);
+            if let Some(key) = key.filter(|key| set.elements.get(key).is_some_and(live)) {
+                set.remove(&key);
+                self.count -= 1;
+                return;
+            }
+        }
+    }
+
+    /// The set itself, or one of the sets of a list.
+    fn nth(&self, at: u32, number: usize) -> Option<u32> {
+        match self.sets.get(at as usize) {
+            Some(list) if list.kind.is_list() => list.members.get(number).map(|member| member.0),
+            _ => (number == 0).then_some(at),
         }
     }
 }
 
 impl Set {
-    /// The prefix lengths of an element made from whole addresses.
-    fn whole(&self) -> [u8; 2] {
-        let network = |n: usize| self.dimensions.iter().filter(|d| is_address(**d)).nth(n);
-        [0, 1].map(|n| match network(n) {
-            Some(Dimension::Network) => self.family.bits(),
-            _ => 0,
-        })
+    fn test(&mut self, query: &Query<'_>, ask: &Ask<'_>, started: Time) -> Option<Option<Info>> {
+        if !self.fits(query) {
+            return Some(None);
+        }
+        let learns = self.kind.dimensions.ends_with(&[Dimension::MacToLearn]);
+        let mac = query.side(1).map(|side| query.macs[side]);
+        let (counts, exceptions) = (self.counts, self.kind.has_exceptions() && ask.exceptions);
+        let mut found = None;
+        let mut unknown = false;
+        self.look_up(query, &mut |entry: &mut Entry| {
+            if learns {
+                match mac {
+                    Some(query::Offer::Known(mac)) if entry.learns(mac) => {}
+                    Some(query::Offer::Unknown) => {
+                        unknown = true;
+                        return true;
+                    }
+                    _ => return true,
+                }
+            }
+            if !entry.is_live(query.now, started) || !accepts(entry, counts, query, ask) {
+                return false;
+            }
+            found = (entry.exception == exceptions).then(|| info_of(entry));
+            true
+        })?;
+        (!unknown).then_some(found)
     }
 
-    /// The key of the most specific element the query falls into.
-    fn position(&self, query: &Query<'_>, started: Time) -> Option<Key> {
-        self.lengths.iter().rev().find_map(|lengths| {
-            let key = self.key(query, *lengths)?;
-            let entry = self.elements.get(&key)?;
-            entry.is_live(query.now, started).then_some(key)
-        })
-    }
-
-    /// What the query offers under these prefix lengths; `None` when it lacks something.
-    fn key(&self, query: &Query<'_>, lengths: [u8; 2]) -> Option<Key> {
-        let mut key = Key::NONE;
-        let mut addresses = 0;
-        for (index, dimension) in self.dimensions.iter().enumerate() {
-            let side = query.side(index)?;
-            match dimension {
-                Dimension::Address | Dimension::Network => {
-                    if query.family != self.family {
-                        return None;
-                    }
-                    let length = match dimension {
-                        Dimension::Network => lengths[addresses],
-                        _ => self.netmask.unwrap_or(self.family.bits()),
-                    };
-                    let mask = prefix_mask(self.family, length)?;
-                    key.addresses[addresses] = Network::new(query.addresses[side], mask).address;
-                    if *dimension == Dimension::Network {
-                        key.lengths[addresses] = length;
-                    }
-                    addresses += 1;
-                }
-                Dimension::Port => {
-                    key.port = query.ports?[side];
-                    key.proto = query.proto.0;
-                }
-                Dimension::BarePort => key.port = query.ports?[side],
-                Dimension::Mac => key.mac = query.macs[side]?,
-                Dimension::Mark => key.mark = query.mark & self.markmask,
-                Dimension::Interface => key.interface = *query.interfaces[side]?.bytes(),
-                Dimension::Sets => return None,
+    /// Adds the packet's element; whether it is new, or was replaced.
+    fn add(
+        &mut self,
+        query: &Query<'_>,
+        timeout_s: Option<u32>,
+        again: bool,
+        started: Time,
+        room: bool,
+    ) -> bool {
+        let Some((key, mac)) = self.key_to_add(query) else { return false };
+        let inside = |(first, last): (u128, u128)| match self.kind.dimensions {
+            [Dimension::BarePort] => (first..=last).contains(&u128::from(key.port)),
+            _ => (first..=last).contains(&key.addresses[0]),
+        };
+        if !self.range.is_none_or(inside) {
+            return false;
+        }
+        let known = self.elements.get(&key);
+        if known.is_some_and(|entry| entry.is_live(query.now, started)) && !again {
+            return false;
+        }
+        if known.is_none() && self.elements.len() >= self.max {
+            self.remove_dead(query.now, started);
+            let other = self.elements.keys().next().copied().filter(|_| self.makes_way);
+            if let Some(other) = other.filter(|_| self.elements.len() >= self.max) {
+                self.remove(&other);
             }
         }
-        Some(key)
+        let is_new = !self.elements.contains_key(&key);
+        if is_new && (self.elements.len() >= self.max || !room) {
+            return false;
+        }
+        let mut entry = Entry::default();
+        let timeout_s = timeout_s.or(self.timeout_s).filter(|s| *s > 0 && self.timeout_s.is_some());
+        if let Some(seconds) = timeout_s {
+            entry.life = Life::Until(query.now.after_s(seconds));
+        }
+        if self.counts {
+            entry.extra_mut().counts = Counts { packets: 1, bytes: query.length };
+        }
+        if mac.is_some() {
+            entry.extra_mut().mac = mac;
+        }
+        self.insert(key, entry);
+        true
     }
-}
-
-fn is_address(dimension: Dimension) -> bool {
-    matches!(dimension, Dimension::Address | Dimension::Network)
 }
 
 impl Entry {
-    fn is_live(&self, now: Time, started: Time) -> bool {
-        let timeout = self.timeout_s.map(|s| started.after_s(s));
-        self.expires.or(timeout).is_none_or(|at| at > now)
+    /// Whether the link-layer address is the element's; one without takes it.
+    fn learns(&mut self, mac: [u8; 6]) -> bool {
+        let mac = set::mac_number(mac);
+        mac != 0 && *self.extra_mut().mac.get_or_insert(mac) == mac
     }
+}
+
+/// Counts the packet, and compares the counters.
+fn accepts(entry: &mut Entry, counts: bool, query: &Query<'_>, ask: &Ask<'_>) -> bool {
+    if !counts {
+        return true;
+    }
+    let Extra { counts, .. } = entry.extra_mut();
+    if !ask.keep_counters {
+        counts.packets = counts.packets.saturating_add(1);
+        counts.bytes = counts.bytes.saturating_add(query.length);
+    }
+    ask.counters.is_none_or(|holds| holds(*counts))
+}
+
+fn info_of(entry: &Entry) -> Info {
+    entry.extra.as_ref().map(|extra| extra.info).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -87,6 +87,17 @@ pub struct Counter {
     pub bytes: u64,
 }
 
+/// What a question for a tuple finds in the connection table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Tuple of the connection's first packet.
+    pub original: Tuple,
+    /// Whether it is ASSURED.
+    pub is_assured: bool,
+    /// Whether it is over for those who count connections: TCP in TIME_WAIT or CLOSE.
+    pub is_closed: bool,
+}
+
 /// What a rule may ask of the connection a packet belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct CtFacts<'a> {

@@ -5,6 +5,7 @@ use kinwall_engine::{Engine, Ingress, Packet, Path, Settings};
 use kinwall_kernel::{Case, Change, Observed, ObservedConnection, ObservedExpectation};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
+use kinwall_rules::sets::Sets;
 use kinwall_terms::{Family, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
@@ -39,14 +40,28 @@ impl Ours {
         let compile = |family: Family| {
             loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &Options::default()))
         };
-        let mut engine = Engine::new(topology, settings, Family::ALL.map(compile), 1);
+        let files: Vec<&str> = case.ipsets.as_deref().into_iter().collect();
+        let sets = Sets::read(&files).map_err(|mistakes| format!("sets: {mistakes:?}"))?;
+        let mut engine =
+            Engine::new(topology, settings, Family::ALL.map(compile), 1).with_sets(sets);
         engine.set_events(true);
         Ok(Ours { engine, number: 0, tuples: HashMap::new(), packet: None })
     }
 
-    /// What kinwall does with a packet.
+    /// What kinwall does with a packet, at a moment that never changes.
     pub(crate) fn send(
         &mut self,
+        ingress: kinwall_kernel::Ingress,
+        link: LinkFacts,
+        bytes: &[u8],
+    ) -> Observed {
+        self.send_at(NOW, ingress, link, bytes)
+    }
+
+    /// What kinwall does with a packet.
+    pub(crate) fn send_at(
+        &mut self,
+        now: Time,
         ingress: kinwall_kernel::Ingress,
         link: LinkFacts,
         bytes: &[u8],
@@ -63,7 +78,7 @@ impl Ours {
         };
         let mut packet =
             Packet { number: self.number, ingress, link, mark: 0, bytes: Cow::Borrowed(bytes) };
-        let outcome = self.engine.handle(NOW, &mut packet);
+        let outcome = self.engine.handle(now, &mut packet);
         let events: Vec<Event> = self.engine.events().collect();
         let rule = outcome.rule.and_then(|at| self.engine.program(at.family)?.reference(at.rule));
         let left = matches!(outcome.path, Path::Forwarded | Path::Sent);
@@ -89,7 +104,7 @@ impl Ours {
             expectations: Vec::new(),
         };
         for event in events {
-            self.note(&mut observed, event);
+            self.note(&mut observed, event, now);
         }
         observed
     }
@@ -132,41 +147,46 @@ impl Ours {
         refused
     }
 
-    fn note(&mut self, observed: &mut Observed, event: Event) {
+    fn note(&mut self, observed: &mut Observed, event: Event, now: Time) {
         match event {
             Event::ConnectionNew(view) => {
                 self.tuples.insert(view.serial, view.original);
-                let connection = self.connection(&view, true);
+                let connection = self.connection(&view, true, now);
                 observed.connections.push((Change::New, connection));
             }
             Event::ConnectionDestroyed(view, _) => {
-                let connection = self.connection(&view, false);
+                let connection = self.connection(&view, false, now);
                 observed.connections.push((Change::Destroy, connection));
             }
             Event::ConnectionUpdate(..) | Event::ExpectationMatched(..) => {}
             Event::ExpectationNew(view) => {
-                let expectation = self.expectation(&view, true);
+                let expectation = self.expectation(&view, true, now);
                 observed.expectations.push((Change::New, expectation));
             }
             Event::ExpectationDestroyed(view, _) => {
-                let expectation = self.expectation(&view, false);
+                let expectation = self.expectation(&view, false, now);
                 observed.expectations.push((Change::Destroy, expectation));
             }
         }
     }
 
-    fn connection(&self, view: &View, born: bool) -> ObservedConnection {
+    fn connection(&self, view: &View, born: bool, now: Time) -> ObservedConnection {
         let master = view.master.and_then(|master| self.tuples.get(&master.serial).copied());
         ObservedConnection {
             original: view.original,
             reply: view.reply,
             master: master.filter(|_| born),
             mark: born.then_some(view.mark),
-            timeout_s: view.deadline.filter(|_| born).map(|at| at.since(NOW).as_secs() as u32),
+            timeout_s: view.deadline.filter(|_| born).map(|at| at.since(now).as_secs() as u32),
         }
     }
 
-    fn expectation(&mut self, view: &ExpectationView, born: bool) -> ObservedExpectation {
+    fn expectation(
+        &mut self,
+        view: &ExpectationView,
+        born: bool,
+        now: Time,
+    ) -> ObservedExpectation {
         // A master may announce before it is confirmed itself.
         if let Some(master) = self.engine.conntrack().connection(view.master) {
             self.tuples.insert(view.master_serial, master.original);
@@ -176,7 +196,7 @@ impl Ours {
             tuple: view.expected.tuple,
             mask: view.expected.mask,
             master: self.tuples.get(&view.master_serial).copied().unwrap_or(unknown),
-            timeout_s: born.then(|| view.deadline.since(NOW).as_secs() as u32),
+            timeout_s: born.then(|| view.deadline.since(now).as_secs() as u32),
             flags: view.flags,
             class: view.class.into(),
             helper: self.engine.helper_name(view.helper).to_string(),

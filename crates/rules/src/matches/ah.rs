@@ -36,17 +36,27 @@ impl Ah {
 
     /// Compares the index; a header that is cut short drops the packet, as in Linux.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        spi(scene, 4, &self.spi)
+        spi(scene, 4, HEADER, &self.spi)
     }
 }
 
-/// Compares the index that stands `offset` bytes into the transport header.
-pub(super) fn spi(scene: &Scene<'_, '_>, offset: usize, wanted: &Test<Range<u32>>) -> Answer {
+/// The bytes of the header that must be there.
+const HEADER: usize = 12;
+
+/// Compares the index that stands `offset` bytes into the transport header, of which `length`
+/// bytes must be there.
+pub(super) fn spi(
+    scene: &Scene<'_, '_>,
+    offset: usize,
+    length: usize,
+    wanted: &Test<Range<u32>>,
+) -> Answer {
     let headers = scene.facts.headers;
     if headers.is_later_fragment() {
         return Answer::No;
     }
-    let bytes = headers.transport(scene.facts.bytes).get(offset..offset + 4);
+    let header = headers.transport(scene.facts.bytes).get(..length);
+    let bytes = header.and_then(|header| header.get(offset..offset + 4));
     match bytes.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_be_bytes) {
         Some(index) => wanted.holds(|range| range.contains(index)).into(),
         None => Answer::HotDrop,

@@ -48,7 +48,9 @@ impl Ah6 {
     /// Compares the header.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let Some(header) = header(scene, ExtensionKind::Authentication) else { return Answer::No };
-        let [_, length, high, low, ..] = *header else { return Answer::HotDrop };
+        let [_, length, high, low, _, _, _, _, _, _, _, _, ..] = *header else {
+            return Answer::HotDrop;
+        };
         let Some(spi) = number_at(header, 4) else { return Answer::HotDrop };
         let length = (u32::from(length) + 2) * 4;
         (self.spi.is_none_or(|test| test.holds(|range| range.contains(spi)))

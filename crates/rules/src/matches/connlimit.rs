@@ -2,19 +2,27 @@
 //! connections of one host, or of one network, are open.
 //!
 //! Each rule counts for itself: the connections whose packets it was asked about, and that are
-//! still in the table (for TCP, neither in TIME_WAIT nor closed). A packet without connection is
-//! counted by its own tuple. At most [`CONNECTIONS_MAX`] connections are remembered a rule; when
-//! there are more the packet is dropped, as when Linux runs out of memory.
+//! still in the table (for TCP, neither in TIME_WAIT nor closed). As in Linux a connection is
+//! noted when its packet is the first of its network, or while it is not yet ASSURED; once it is,
+//! it is only counted. So a packet may find nobody counted, not even itself: it is dropped.
+//!
+//! At most [`CONNECTIONS_MAX`] connections are remembered a rule; when there are more the packet is
+//! dropped, as when Linux runs out of memory.
 
+mod counted;
+
+use super::tcp::any_ports;
 use crate::eval::{Answer, Scene};
 use crate::facts::Facts;
 use crate::memory::Remembered;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
 use crate::value::{Network, number, number_u32, prefix_mask};
-use kinwall_terms::{Tuple, Zone, ZoneScope};
-use std::collections::HashMap;
-use std::net::IpAddr;
+use counted::Count;
+pub use counted::Counted;
+use kinwall_terms::ct::Listed;
+use kinwall_terms::{Status, Tuple, Zone, ZoneScope};
+use kinwall_wire::{Headers, L4};
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("connlimit").stateful().options(&[
@@ -37,13 +45,6 @@ pub struct Connlimit {
     pub mask: u8,
     /// Whether destinations are counted, not sources.
     pub destination: bool,
-}
-
-/// What a rule remembers: the open connections of each network.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    open: HashMap<(IpAddr, u16), Vec<Tuple>>,
-    count: usize,
 }
 
 impl Connlimit {
@@ -77,62 +78,65 @@ impl Connlimit {
     /// Counts the packet's connection among those of its network.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let facts = scene.facts;
-        let (tuple, zone) = connection(facts);
+        let Some(own) = Own::of(facts) else { return Answer::HotDrop };
         let headers = facts.headers;
         let address = if self.destination { headers.dst } else { headers.src };
         let Some(mask) = prefix_mask(headers.family, self.mask) else { return Answer::No };
-        let key = (Network::new(address, mask).address, zone.id);
+        let network = (Network::new(address, mask).address, own.zone.id);
+        let key = scene.memory.key;
         let slot = scene.memory.slot(scene.family, scene.slot);
         if !matches!(slot, Remembered::Connlimit(_)) {
-            *slot = Remembered::Connlimit(Box::default());
+            *slot = Remembered::Connlimit(Box::new(Counted::new(key)));
         }
         let Remembered::Connlimit(counted) = slot else { return Answer::No };
-        let Some(count) = counted.add(key, tuple, |known| facts.others.is_open(known, zone)) else {
-            return Answer::HotDrop;
-        };
-        let limit = usize::try_from(self.limit.value).unwrap_or(usize::MAX);
-        ((count <= limit) != self.limit.invert).into()
+        match counted.count(network, &own, self.limit.value, facts) {
+            Count::Nobody => Answer::HotDrop,
+            Count::Within => (!self.limit.invert).into(),
+            Count::Above => self.limit.invert.into(),
+        }
     }
 }
 
-impl Counted {
-    /// Forgets the closed connections of a network and adds one; how many there are then.
-    /// `None` when there are too many to remember.
-    fn add(
-        &mut self,
-        key: (IpAddr, u16),
-        tuple: Tuple,
-        is_open: impl Fn(&Tuple) -> bool,
-    ) -> Option<usize> {
-        if self.count >= CONNECTIONS_MAX {
-            self.open.retain(|_, list| {
-                list.retain(&is_open);
-                !list.is_empty()
+/// The connection of the packet that is asked about.
+pub(super) struct Own {
+    pub(super) tuple: Tuple,
+    pub(super) zone: Zone,
+    /// Whether it is in the table.
+    pub(super) is_listed: bool,
+    pub(super) is_assured: bool,
+}
+
+impl Own {
+    /// That of the packet, else the one that its own tuple finds, else one that is not there yet.
+    /// `None` when the packet has no tuple.
+    fn of(facts: &Facts<'_>) -> Option<Own> {
+        if let Some(ct) = facts.ct {
+            return Some(Own {
+                tuple: ct.original,
+                zone: Zone { id: ct.zone[0], scope: ZoneScope::Both },
+                is_listed: ct.status.contains(Status::CONFIRMED),
+                is_assured: ct.status.contains(Status::ASSURED),
             });
-            self.count = self.open.values().map(Vec::len).sum();
         }
-        if self.count >= CONNECTIONS_MAX {
-            return None;
-        }
-        let list = self.open.entry(key).or_default();
-        let before = list.len();
-        list.retain(|known| *known == tuple || is_open(known));
-        if !list.contains(&tuple) {
-            list.push(tuple);
-        }
-        self.count = self.count + list.len() - before;
-        Some(list.len())
+        let tuple = tuple(facts.headers, facts.bytes)?;
+        let zone = Zone::default();
+        Some(match facts.others.find(&tuple, zone) {
+            Some(Listed { original, is_assured, .. }) => {
+                Own { tuple: original, zone, is_listed: true, is_assured }
+            }
+            None => Own { tuple, zone, is_listed: false, is_assured: false },
+        })
     }
 }
 
-/// The original tuple of the packet's connection, else that of the packet, and its zone.
-fn connection(facts: &Facts<'_>) -> (Tuple, Zone) {
-    if let Some(ct) = facts.ct {
-        let id = ct.zone[0];
-        return (ct.original, Zone { id, scope: ZoneScope::Both });
+/// The tuple of a packet that is not tracked, where it has one.
+fn tuple(headers: &Headers, bytes: &[u8]) -> Option<Tuple> {
+    if headers.is_later_fragment() {
+        return None;
     }
-    let headers = facts.headers;
-    let (sport, dport) = headers.ports().unwrap_or((0, 0));
-    let tuple = Tuple { src: headers.src, dst: headers.dst, sport, dport, proto: headers.proto };
-    (tuple, Zone::default())
+    let (sport, dport) = match headers.l4 {
+        L4::Truncated => any_ports(headers, bytes)?,
+        _ => headers.ports().unwrap_or((0, 0)),
+    };
+    Some(Tuple { src: headers.src, dst: headers.dst, sport, dport, proto: headers.proto })
 }

@@ -51,7 +51,7 @@ impl Ecn {
         out.test("ecn-ip-ect", &self.ip);
     }
 
-    /// Compares the bits. A TCP header that is cut short drops the packet, as in Linux.
+    /// Compares the bits. A TCP header that is cut short has no flags, set or not.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let bits = scene.state.tos & 3;
         if self.ip.is_some_and(|test| !test.holds(|wanted| *wanted == bits)) {
@@ -65,8 +65,7 @@ impl Ecn {
             (_, L4::Tcp(tcp)) => (set(self.ece, tcp.flags, TcpFlags::ECE)
                 && set(self.cwr, tcp.flags, TcpFlags::CWR))
             .into(),
-            _ if scene.facts.headers.is_later_fragment() => Answer::No,
-            _ => Answer::HotDrop,
+            _ => Answer::No,
         }
     }
 }

@@ -11,6 +11,9 @@ use kinwall_terms::L4Proto;
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("esp").needs(&[L4Proto::ESP]).options(&[value("espspi").invert()]);
 
+/// The bytes of the header that must be there.
+const HEADER: usize = 8;
+
 /// Which indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Esp {
@@ -31,6 +34,6 @@ impl Esp {
 
     /// Compares the index; a header that is cut short drops the packet, as in Linux.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        spi(scene, 0, &self.spi)
+        spi(scene, 0, HEADER, &self.spi)
     }
 }

@@ -1,25 +1,28 @@
 //! `-m hashlimit --hashlimit-above 10/sec --hashlimit-mode srcip --hashlimit-name http`: a rate
 //! for each source, destination or port.
 //!
-//! A table has a name, shared by the rules of a family. Each group of packets has a bucket of
-//! its own, full at first; a group idle for longer than the table's expiry starts anew. Rates are
-//! packets, or bytes in pieces of 16.
+//! A table has a name, shared by the rules of a family; the first of them decides what tells its
+//! groups apart and what the rate is, the others only whether packets within it match or those
+//! above. Each group has a bucket of its own, full at first; a group idle for longer than the
+//! table's expiry starts anew. Rates are packets, or bytes in pieces of 16. With
+//! `--hashlimit-rate-match` nothing is held back: the packets of each interval are counted, and
+//! those of the next match or not by that count.
 //!
-//! A table holds at most `--hashlimit-htable-max` groups, else [`GROUPS_MAX`]; when it is full
-//! a packet of a new group is dropped, as in Linux.
+//! A table holds at most as many groups as Linux's: `--hashlimit-htable-max`, else eight for each
+//! place of `--hashlimit-htable-size`. When it is full a packet of a new group is dropped.
 
 mod rate;
+mod table;
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::lex::Word;
+use crate::memory::Memory;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
-use crate::value::{Network, number, number_u32, prefix_mask};
-use kinwall_terms::{Family, Time};
+use crate::value::{number, number_u32};
 pub use rate::Rate;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+pub use table::Tables;
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("hashlimit").stateful().options(&[
@@ -38,8 +41,9 @@ pub const SPEC: Spec = Spec::new("hashlimit").stateful().options(&[
     value("hashlimit-rate-interval"),
 ]);
 
-/// The most groups of a table that names no maximum.
-pub const GROUPS_MAX: usize = 65_536;
+/// The places of a table that names no size: what Linux chooses on a machine with more than a
+/// gigabyte of memory.
+pub const SIZE_DEFAULT: u32 = 8192;
 /// The most tables of a family.
 pub const TABLES_MAX: usize = 4096;
 /// The longest name of a table, in bytes.
@@ -174,45 +178,14 @@ impl Hashlimit {
 
     /// Takes the packet's cost out of its group's bucket.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        if self.rate_interval_s.is_some() {
-            return Answer::Unknown;
+        let (facts, family) = (scene.facts, scene.family);
+        let declare = |memory: &mut Memory| memory.hashlimit.declare(family, self);
+        let at = scene.memory.shared(family, scene.slot, declare);
+        match scene.memory.hashlimit.take(family, at, facts.headers, facts.bytes, facts.now) {
+            Some(within) => (within != self.rate.invert).into(),
+            None => Answer::HotDrop,
         }
-        let facts = scene.facts;
-        let headers = facts.headers;
-        let ports = self.mode.intersects(Mode::SRCPORT | Mode::DSTPORT);
-        let (sport, dport) = match headers.ports() {
-            Some(ports) => ports,
-            None if ports && has_ports(headers.proto.0) => return Answer::HotDrop,
-            None => (0, 0),
-        };
-        let address = |wanted: Mode, address: IpAddr, length: u8| {
-            let mask = prefix_mask(headers.family, length).filter(|_| self.mode.contains(wanted));
-            mask.map_or(NOBODY, |mask| Network::new(address, mask).address)
-        };
-        let group = Group {
-            src: address(Mode::SRCIP, headers.src, self.src_mask),
-            dst: address(Mode::DSTIP, headers.dst, self.dst_mask),
-            sport: if self.mode.contains(Mode::SRCPORT) { sport } else { 0 },
-            dport: if self.mode.contains(Mode::DSTPORT) { dport } else { 0 },
-        };
-        let Some(table) = scene.memory.hashlimit.table(scene.family, &self.name) else {
-            return Answer::HotDrop;
-        };
-        let max = if self.max == 0 { GROUPS_MAX } else { self.max as usize };
-        let Some(bucket) = table.bucket(group, facts.now, self.expire_ms, max, &self.rate.value)
-        else {
-            return Answer::HotDrop;
-        };
-        let within = bucket.take(&self.rate.value, headers.total_length, facts.now);
-        (within != self.rate.invert).into()
     }
-}
-
-/// Stands for an address that does not count.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-fn has_ports(proto: u8) -> bool {
-    matches!(proto, 6 | 17 | 33 | 132 | 136)
 }
 
 fn name(word: &Word) -> Result<Box<str>, Diagnostic> {
@@ -224,68 +197,5 @@ fn name(word: &Word) -> Result<Box<str>, Diagnostic> {
         text => Err(word
             .mistake(format!("{text:?} cannot be the name of a table"))
             .help(format!("1 to {NAME_LENGTH_MAX} characters, no blank or /"))),
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Group {
-    src: IpAddr,
-    dst: IpAddr,
-    sport: u16,
-    dport: u16,
-}
-
-/// All tables.
-#[derive(Debug, Default)]
-pub struct Tables {
-    /// By family and name.
-    tables: [HashMap<Box<str>, Table>; 2],
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    buckets: HashMap<Group, rate::Bucket>,
-    /// When idle groups were last looked for.
-    swept: Time,
-}
-
-impl Tables {
-    fn table(&mut self, family: Family, name: &str) -> Option<&mut Table> {
-        let tables = &mut self.tables[family.index()];
-        if !tables.contains_key(name) {
-            if tables.len() >= TABLES_MAX {
-                return None;
-            }
-            tables.insert(name.into(), Table::default());
-        }
-        tables.get_mut(name)
-    }
-}
-
-impl Table {
-    /// The bucket of a group; a new one when there is none or it was idle. `None` when the
-    /// table is full.
-    fn bucket(
-        &mut self,
-        group: Group,
-        now: Time,
-        expire_ms: u32,
-        max: usize,
-        rate: &Rate,
-    ) -> Option<&mut rate::Bucket> {
-        let idle = std::time::Duration::from_millis(u64::from(expire_ms));
-        let fresh = |bucket: &rate::Bucket| now.since(bucket.last) <= idle;
-        if self.buckets.len() >= max && now > self.swept && !self.buckets.contains_key(&group) {
-            self.buckets.retain(|_, bucket| fresh(bucket));
-            self.swept = now;
-        }
-        if self.buckets.len() >= max && !self.buckets.contains_key(&group) {
-            return None;
-        }
-        let bucket = self.buckets.entry(group).or_insert_with(|| rate.full(now));
-        if !fresh(bucket) {
-            *bucket = rate.full(now);
-        }
-        Some(bucket)
     }
 }

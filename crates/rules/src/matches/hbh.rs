@@ -44,6 +44,8 @@ impl Hbh {
         let Some(header) = header(scene, ExtensionKind::HopByHop) else { return Answer::No };
         let [_, length, ..] = *header else { return Answer::HotDrop };
         let length = (u32::from(length) + 1) * 8;
+        // A header that is longer than the packet is passed over.
+        let Some(header) = header.get(..length as usize) else { return Answer::No };
         (self.length.is_none_or(|test| test.holds(|wanted| *wanted == length))
             && begins_with(header, &self.options))
         .into()

@@ -1,19 +1,22 @@
 //! `-m recent --update --seconds 60 --hitcount 3 --name ssh --rsource`: addresses seen lately.
 //!
-//! A list has a name, shared by all rules of both families, and holds at most [`ENTRIES_MAX`]
-//! addresses; a new one drives out the one that was updated longest ago. Of each address the
-//! last moments are kept: as many as the largest hit count asked of the list, at least
-//! [`MOMENTS_MIN`].
+//! A list has a name, shared by all rules of both families; the first of them says which bits of
+//! addresses count. It holds at most [`ENTRIES_MAX`] addresses; a new one drives out the one that
+//! was updated longest ago. Of each address the last moments are kept: as many as the largest hit
+//! count asked of the list, at least [`MOMENTS_MIN`].
+
+mod list;
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::facts::Facts;
 use crate::lex::Word;
+use crate::memory::Memory;
 use crate::option::{Args, Spec, Test, flag, value};
 use crate::print::Line;
-use crate::value::{Network, number, parse_address, prefix_mask};
+use crate::value::{number, parse_address, prefix_mask};
 use kinwall_terms::{Family, Hook, Time};
-use std::collections::HashMap;
+pub use list::Lists;
 use std::net::IpAddr;
 
 /// What the match declares.
@@ -132,9 +135,11 @@ impl Recent {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let facts = scene.facts;
         let address = if self.destination { facts.headers.dst } else { facts.headers.src };
-        let address = Network::new(address, self.mask).address;
         let hops = hops(facts, scene.state.ttl);
-        let Some(list) = scene.memory.recent.list(&self.name) else { return Answer::No };
+        let declare = |memory: &mut Memory| memory.recent.declare(self);
+        let at = scene.memory.shared(scene.family, scene.slot, declare);
+        let Some(list) = scene.memory.recent.list(at) else { return Answer::No };
+        let address = list.masked(address);
         let wanted = if self.ttl { hops } else { 0 };
         let Some(at) = list.find(address, wanted) else {
             if self.act.value != Act::Set {
@@ -143,23 +148,20 @@ impl Recent {
             list.add(address, hops, facts.now);
             return (!self.act.invert).into();
         };
-        let mut matched = self.act.invert;
-        match self.act.value {
-            Act::Set => matched = !matched,
+        let matched = match self.act.value {
+            Act::Set => !self.act.invert,
             Act::Remove => {
-                list.entries.remove(at);
-                return (!matched).into();
+                list.remove(at);
+                return (!self.act.invert).into();
             }
             Act::Check | Act::Update => {
-                let since = self.since(facts.now);
-                if list.entries[at].seen_since(since, self.hits) {
-                    matched = !matched;
-                }
+                list.seen_since(at, self.since(facts.now), self.hits) != self.act.invert
             }
-        }
+        };
         let updates = self.act.value == Act::Set || (self.act.value == Act::Update && matched);
-        self.reap(list, at, updates, facts.now);
-        if updates && let Some(at) = list.find(address, wanted) {
+        let reaps = self.reap && matches!(self.act.value, Act::Check | Act::Update);
+        let gone = reaps && list.reap(self.since(facts.now), updates.then_some(at)) == Some(at);
+        if updates && !gone {
             list.update(at, hops, facts.now);
         }
         matched.into()
@@ -171,100 +173,12 @@ impl Recent {
             None => Time(0),
         }
     }
-
-    /// Forgets the entry updated longest ago, when it is old, unless it is about to be updated.
-    fn reap(&self, list: &mut List, at: usize, updates: bool, now: Time) {
-        if !self.reap || (at == 0 && updates) {
-            return;
-        }
-        let old = |entry: &Entry| entry.moments.last().is_some_and(|last| *last < self.since(now));
-        if list.entries.first().is_some_and(old) {
-            list.entries.remove(0);
-        }
-    }
 }
 
 /// The hop count as it was when the packet came in: on the way out it has been lowered by one.
 fn hops(facts: &Facts<'_>, ttl: u8) -> u8 {
     let leaving = matches!(facts.hook, Hook::Forward | Hook::Output | Hook::Postrouting);
     if leaving && !facts.local { ttl.wrapping_add(1) } else { ttl }
-}
-
-/// All lists.
-#[derive(Debug, Default)]
-pub struct Lists {
-    lists: HashMap<Box<str>, List>,
-}
-
-/// One list; the entry updated longest ago comes first.
-#[derive(Debug)]
-struct List {
-    entries: Vec<Entry>,
-    moments_max: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    address: IpAddr,
-    /// 0 for not known.
-    hops: u8,
-    /// The last moments, the latest last.
-    moments: Vec<Time>,
-}
-
-impl Lists {
-    /// Makes room for what `recent` will ask.
-    pub(crate) fn declare(&mut self, recent: &Recent) {
-        let hits = usize::try_from(recent.hits).unwrap_or(0).next_power_of_two();
-        if let Some(list) = self.list(&recent.name) {
-            list.moments_max = list.moments_max.max(hits);
-        }
-    }
-
-    fn list(&mut self, name: &str) -> Option<&mut List> {
-        if !self.lists.contains_key(name) {
-            if self.lists.len() >= LISTS_MAX {
-                return None;
-            }
-            let list = List { entries: Vec::new(), moments_max: MOMENTS_MIN };
-            self.lists.insert(name.into(), list);
-        }
-        self.lists.get_mut(name)
-    }
-}
-
-impl List {
-    fn find(&self, address: IpAddr, hops: u8) -> Option<usize> {
-        let same = |entry: &Entry| {
-            entry.address == address && (hops == 0 || entry.hops == 0 || entry.hops == hops)
-        };
-        self.entries.iter().position(same)
-    }
-
-    fn add(&mut self, address: IpAddr, hops: u8, now: Time) {
-        if self.entries.len() >= ENTRIES_MAX {
-            self.entries.remove(0);
-        }
-        self.entries.push(Entry { address, hops, moments: vec![now] });
-    }
-
-    fn update(&mut self, at: usize, hops: u8, now: Time) {
-        let mut entry = self.entries.remove(at);
-        if entry.moments.len() >= self.moments_max {
-            entry.moments.remove(0);
-        }
-        entry.moments.push(now);
-        entry.hops = hops;
-        self.entries.push(entry);
-    }
-}
-
-impl Entry {
-    /// Whether at least `hits` moments (one, for 0) are not before `since`.
-    fn seen_since(&self, since: Time, hits: u32) -> bool {
-        let seen = self.moments.iter().filter(|moment| **moment >= since).count();
-        seen >= usize::try_from(hits.max(1)).unwrap_or(usize::MAX)
-    }
 }
 
 fn name(word: &Word) -> Result<Box<str>, Diagnostic> {

@@ -2,12 +2,14 @@
 //!
 //! The set's type says what each dimension is; each `src` or `dst` says which side of the packet
 //! it takes. A set that was not given cannot be asked; one of the other family, or of more
-//! dimensions than are named, holds nothing.
+//! dimensions than are named, holds nothing. The element's counters count the packet before they
+//! are compared; a set without counters is not asked for them.
 
 use crate::eval::{Answer, Scene};
+use crate::memory::Memory;
 use crate::option::{Args, Spec, Test, flag, value, words};
 use crate::print::Line;
-use crate::sets::{Counts, Query};
+use crate::sets::{Ask, Counts, Query};
 use crate::targets::set::{Element, element, side_names};
 use crate::value::number_u64;
 
@@ -106,26 +108,23 @@ impl Set {
     /// Looks the packet up.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let Element { set, sides } = &self.element.value;
-        let query = Query::new(scene.facts, sides).mark(scene.state.mark);
-        let length = u64::from(scene.facts.headers.total_length);
-        let Some(found) = scene.memory.sets.find(set, &query) else { return Answer::Unknown };
-        let inside = match found {
-            None => false,
-            Some(entry) => {
-                let listed = entry.exception == self.return_nomatch;
-                let counts = entry.counts.unwrap_or_default();
-                let counted = self.packets.is_none_or(|test| test.holds(counts.packets))
-                    && self.bytes.is_none_or(|test| test.holds(counts.bytes));
-                if let (true, Some(Counts { packets, bytes })) =
-                    (listed && !self.keep_counters, entry.counts.as_mut())
-                {
-                    *packets += 1;
-                    *bytes += length;
-                }
-                listed && counted
-            }
+        let query = Query::new(scene.facts, sides, scene.state.mark);
+        let find = |memory: &mut Memory| memory.sets.index(set).unwrap_or(u32::MAX);
+        let at = scene.memory.shared(scene.family, scene.slot, find);
+        let counted = |counts: Counts| {
+            self.packets.is_none_or(|test| test.holds(counts.packets))
+                && self.bytes.is_none_or(|test| test.holds(counts.bytes))
         };
-        (inside != self.element.invert).into()
+        let ask = Ask {
+            exceptions: self.return_nomatch,
+            keep_counters: self.keep_counters,
+            keep_subcounters: self.keep_subcounters,
+            counters: Some(&counted),
+        };
+        match scene.memory.sets.test(at, &query, &ask) {
+            Some(found) => (found.is_some() != self.element.invert).into(),
+            None => Answer::Unknown,
+        }
     }
 }
 

@@ -1,16 +1,22 @@
-//! `-m srh --srh-segs-left-eq 1 --srh-tag 3`: the segment routing header of IPv6 (RFC 8754). It
-//! is read and printed; packets are not asked.
+//! `-m srh --srh-segs-left-eq 1 --srh-tag 3`: the segment routing header of IPv6 (RFC 8754). A
+//! packet without one does not match, nor one whose header leads to a segment that it has not.
 //!
 //! As in Linux's tool the three options about one field share one number: the last one given.
+//! The previous and the next segment are those beside the one the packet is on its way to; where
+//! there is none, the test fails, negated or not. The tag is compared as a number of a
+//! little-endian machine, as Linux has it: `--srh-tag 1` is tag 256 on the wire.
 
+use super::extension::header;
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
 use crate::value::{Network, network_as_written, number_u8, number_u16};
 use kinwall_terms::Family;
+use kinwall_wire::ExtensionKind;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What the match declares.
-pub const SPEC: Spec = Spec::new("srh").only(Family::Ipv6).not_evaluated().options(&[
+pub const SPEC: Spec = Spec::new("srh").only(Family::Ipv6).passive().options(&[
     value("srh-next-hdr").invert(),
     value("srh-hdr-len-eq").invert(),
     value("srh-hdr-len-gt").invert(),
@@ -79,8 +85,43 @@ impl Srh {
         }
     }
 
-    /// Not evaluated.
-    pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Answer {
-        Answer::Unknown
+    /// Compares the header.
+    pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
+        header(scene, ExtensionKind::Routing).is_some_and(|header| self.holds(header)).into()
     }
+
+    fn holds(&self, header: &[u8]) -> bool {
+        let [next, units, kind, left, last, _, high, low, ..] = *header else { return false };
+        let Some(header) = header.get(..(usize::from(units) + 1) * 8) else { return false };
+        if kind != SEGMENT_ROUTING || left > last {
+            return false;
+        }
+        let numbers = [units, left, last].iter().zip(&self.numbers).all(|(there, tests)| {
+            let [equal, greater, less] = tests;
+            equal.is_none_or(|test| test.holds(|wanted| there == wanted))
+                && greater.is_none_or(|test| test.holds(|wanted| there > wanted))
+                && less.is_none_or(|test| test.holds(|wanted| there < wanted))
+        });
+        let tag = u16::from_le_bytes([high, low]);
+        let (left, last) = (usize::from(left), usize::from(last));
+        let places = [(left < last).then_some(left + 1), left.checked_sub(1), Some(0)];
+        numbers
+            && self.next.is_none_or(|test| test.holds(|wanted| *wanted == next))
+            && self.tag.is_none_or(|test| test.holds(|wanted| *wanted == tag))
+            && self.segments.iter().zip(places).all(|(test, place)| {
+                test.is_none_or(|test| {
+                    let segment = place.and_then(|place| segment(header, place));
+                    segment.is_some_and(|there| test.holds(|network| network.contains(there)))
+                })
+            })
+    }
+}
+
+/// The routing type of segment routing.
+const SEGMENT_ROUTING: u8 = 4;
+
+/// Segment number `place` of the list.
+fn segment(header: &[u8], place: usize) -> Option<IpAddr> {
+    let octets = *header.get(8 + 16 * place..)?.first_chunk::<16>()?;
+    Some(Ipv6Addr::from(octets).into())
 }

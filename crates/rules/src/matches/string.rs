@@ -1,8 +1,9 @@
 //! `-m string --string "GET /" --algo bm --from 40 --to 100`: bytes anywhere in the packet.
 //!
-//! Offsets count from the network header; the text must begin within them. Both algorithms find
-//! the same.
+//! Offsets count from the network header; the whole text must lie between them. Both algorithms
+//! find the same.
 
+use super::current::Current;
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::lex::Word;
@@ -33,7 +34,7 @@ pub struct Text {
     pub algorithm: Algorithm,
     /// The first offset where they may begin.
     pub from: u16,
-    /// The last offset where they may begin.
+    /// The offset before which they must end.
     pub to: u16,
     /// Whether the case of ASCII letters does not matter.
     pub ignore_case: bool,
@@ -103,15 +104,9 @@ impl Text {
 
     /// Looks for the text.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        let packet = scene.facts.headers.packet(scene.facts.bytes);
-        let wanted = self.bytes.value.as_slice();
-        let end = (usize::from(self.to) + wanted.len()).min(packet.len());
-        let place = packet.get(usize::from(self.from)..end).unwrap_or(&[]);
-        let same = |window: &[u8]| match self.ignore_case {
-            true => window.eq_ignore_ascii_case(wanted),
-            false => window == wanted,
-        };
-        let found = !wanted.is_empty() && place.windows(wanted.len()).any(same);
+        let (from, to) = (usize::from(self.from), usize::from(self.to));
+        let packet = Current::new(scene);
+        let found = packet.contains(&self.bytes.value, from, to, self.ignore_case);
         (found != self.bytes.invert).into()
     }
 }

@@ -1,7 +1,7 @@
 //! `-p tcp -m tcpmss --mss 500:1400`: the maximum segment size option of TCP.
 //!
-//! A packet without the option does not match, negated or not; a header that is cut short drops
-//! the packet, as in Linux.
+//! A packet without the option has no size: it only passes a negated test. A header that is cut
+//! short drops the packet, as in Linux.
 
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
@@ -52,6 +52,7 @@ impl Tcpmss {
             TcpOption::Mss(mss) => Some(mss),
             _ => None,
         });
-        mss.is_some_and(|mss| self.mss.holds(|range| range.contains(mss))).into()
+        let mss = scene.state.mss.or(mss);
+        self.mss.holds(|range| mss.is_some_and(|mss| range.contains(mss))).into()
     }
 }

@@ -5,6 +5,7 @@
 //! (`@`) goes on from where the number points. Each test lists ranges; all tests must hold. A
 //! location outside the packet makes the whole fail.
 
+use super::current::Current;
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Answer, Scene};
 use crate::lex::Word;
@@ -84,15 +85,15 @@ impl U32 {
 
     /// Compares the numbers.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        let packet = scene.facts.headers.packet(scene.facts.bytes);
-        let all = self.tests.value.iter().all(|test| test.holds(packet).unwrap_or(false));
+        let packet = Current::new(scene);
+        let all = self.tests.value.iter().all(|test| test.holds(&packet).unwrap_or(false));
         (all != self.tests.invert).into()
     }
 }
 
 impl Comparison {
     /// Whether the number lies in a range; `None` when it is outside of the packet.
-    fn holds(&self, packet: &[u8]) -> Option<bool> {
+    fn holds(&self, packet: &Current<'_>) -> Option<bool> {
         let mut base = 0_u32;
         let mut number = read(packet, base, self.offset)?;
         for (step, operand) in &self.steps {
@@ -110,10 +111,8 @@ impl Comparison {
     }
 }
 
-fn read(packet: &[u8], base: u32, offset: u32) -> Option<u32> {
-    let at = usize::try_from(base.checked_add(offset)?).ok()?;
-    let bytes = packet.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(<[u8; 4]>::try_from(bytes).ok()?))
+fn read(packet: &Current<'_>, base: u32, offset: u32) -> Option<u32> {
+    packet.number_at(usize::try_from(base.checked_add(offset)?).ok()?)
 }
 
 fn tests(word: &Word) -> Result<Vec<Comparison>, Diagnostic> {

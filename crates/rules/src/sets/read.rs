@@ -1,43 +1,48 @@
 //! What `ipset save` writes: `create NAME TYPE OPTIONS...` and `add NAME ELEMENT OPTIONS...`.
 
-use super::{Counts, DIMENSIONS_MAX, Dimension, ELEMENTS_MAX, Entry, Key, NOBODY, Set, Sets};
+use super::element;
+use super::set::{Dimension, Entry, Info, Kind, Life, Set, number_of, prefix};
+use super::{ELEMENTS_MAX, SETS_MAX, Sets};
 use crate::diagnostic::{Diagnostic, Mistakes};
 use crate::lex::{self, Word};
-use crate::matches::mac;
 use crate::targets::set::NAME_LENGTH_MAX;
-use crate::value::{Network, parse_address, parse_mask, parse_number, prefix_mask};
-use crate::{protocols, services};
-use kinwall_terms::{Family, InterfaceName, L4Proto};
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use crate::value::{parse_address, parse_number};
+use kinwall_terms::Family;
+use std::collections::BTreeSet;
 
 /// The types of sets and their dimensions.
-const TYPES: &[(&str, &[Dimension])] = {
+const KINDS: &[Kind] = {
     use Dimension::*;
+    const fn kind(name: &'static str, dimensions: &'static [Dimension]) -> Kind {
+        Kind { name, dimensions }
+    }
     &[
-        ("bitmap:ip", &[Address]),
-        ("bitmap:ip,mac", &[Address, Mac]),
-        ("bitmap:port", &[BarePort]),
-        ("hash:ip", &[Address]),
-        ("hash:mac", &[Mac]),
-        ("hash:ip,mac", &[Address, Mac]),
-        ("hash:net", &[Network]),
-        ("hash:net,net", &[Network, Network]),
-        ("hash:ip,port", &[Address, Port]),
-        ("hash:net,port", &[Network, Port]),
-        ("hash:ip,port,ip", &[Address, Port, Address]),
-        ("hash:ip,port,net", &[Address, Port, Network]),
-        ("hash:ip,mark", &[Address, Mark]),
-        ("hash:net,port,net", &[Network, Port, Network]),
-        ("hash:net,iface", &[Network, Interface]),
-        ("list:set", &[Sets]),
+        kind("bitmap:ip", &[Address]),
+        kind("bitmap:ip,mac", &[Address, MacToLearn]),
+        kind("bitmap:port", &[BarePort]),
+        kind("hash:ip", &[Address]),
+        kind("hash:mac", &[Mac]),
+        kind("hash:ip,mac", &[Address, Mac]),
+        kind("hash:net", &[Network]),
+        kind("hash:net,net", &[Network, Network]),
+        kind("hash:ip,port", &[Address, Port]),
+        kind("hash:net,port", &[Network, Port]),
+        kind("hash:ip,port,ip", &[Address, Port, Address]),
+        kind("hash:ip,port,net", &[Address, Port, Network]),
+        kind("hash:ip,mark", &[Address, Mark]),
+        kind("hash:net,port,net", &[Network, Port, Network]),
+        kind("hash:net,iface", &[Network, Interface]),
+        kind("list:set", &[Sets]),
     ]
 };
 
-/// The most elements of a set that names no maximum: Linux's default.
-const ELEMENTS_DEFAULT: usize = 65_536;
-/// The most elements one line with a range makes.
-const RANGE_MAX: u64 = 65_536;
+/// The longest timeout, in seconds.
+const TIMEOUT_MAX: u64 = 2_147_483;
+/// The most addresses of a bitmap, and the largest port.
+const BITMAP_MAX: u128 = 65_536;
+
+/// The words of a line behind the first three.
+type Rest<'a> = std::slice::Iter<'a, &'a Word>;
 
 impl Sets {
     /// Reads the text of several files; what is wrong with any of them is reported at once.
@@ -45,121 +50,241 @@ impl Sets {
     /// # Errors
     /// All mistakes, by file and place.
     pub fn read(files: &[&str]) -> Result<Sets, Vec<Diagnostic>> {
-        let mut sets = Sets::default();
+        let mut reader = Reader::default();
         let mut mistakes = Mistakes::default();
         for (index, text) in files.iter().enumerate() {
             mistakes.file = u16::try_from(index).unwrap_or(u16::MAX);
             for (line, number) in text.lines().zip(1..) {
-                if let Err(mistake) = sets.line(line, number) {
+                if let Err(mistake) = reader.line(line, number) {
                     mistakes.push(mistake);
                 }
             }
         }
         match mistakes.into_sorted() {
-            list if list.is_empty() => Ok(sets),
+            list if list.is_empty() => Ok(reader.sets),
             list => Err(list),
         }
     }
+}
 
+/// The sets so far.
+#[derive(Default)]
+struct Reader {
+    sets: Sets,
+    /// The names of sets whose own lines are wrong: nothing more is said of them.
+    broken: BTreeSet<String>,
+}
+
+impl Reader {
     fn line(&mut self, line: &str, number: u32) -> Result<(), Diagnostic> {
-        if line.trim().is_empty() || line.starts_with('#') || line.trim() == "COMMIT" {
+        if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
             return Ok(());
         }
         let words = lex::words(line, number)?;
-        let words = match words.split_first() {
-            Some((first, rest)) if first.text == "ipset" => rest,
-            _ => &words,
-        };
-        let quiet = |word: &&Word| !matches!(word.text.as_str(), "-exist" | "-!" | "-q" | "-quiet");
-        let words: Vec<&Word> = words.iter().filter(quiet).collect();
+        let mut words: Vec<&Word> = words.iter().collect();
+        if words.first().is_some_and(|word| word.text == "ipset") {
+            words.remove(0);
+        }
+        let before = words.len();
+        words.retain(|word| !is(word, &["-exist", "-!"]));
+        let again = words.len() < before;
+        words.retain(|word| !is(word, &["-q", "-quiet"]));
         match words.as_slice() {
-            [command, name, kind, options @ ..] if is(command, &["create", "-N", "new"]) => {
-                self.create(name, kind, options)
+            [command, name, kind, rest @ ..] if is(command, &["create", "-N", "--create", "n"]) => {
+                let created = self.create(name, kind, rest.iter(), again);
+                if created.is_err() {
+                    self.broken.insert(name.text.clone());
+                }
+                created
             }
-            [command, name, element, options @ ..] if is(command, &["add", "-A"]) => {
-                self.element(name, element, options)
+            [_, name, ..] if self.broken.contains(&name.text) => Ok(()),
+            [command, name, element, rest @ ..] if is(command, &["add", "-A", "--add"]) => {
+                self.element(name, element, rest.iter(), again)
             }
-            [command, ..] if is(command, &["create", "-N", "new", "add", "-A"]) => Err(command
-                .mistake(format!("{} needs two words behind it", command.text))
-                .help("create NAME TYPE ... or add NAME ELEMENT ...")),
+            [command, name] if is(command, &["flush", "-F", "--flush"]) => self.flush(name),
+            [command] if is(command, &["COMMIT"]) => Ok(()),
             [command, ..] => Err(command
                 .mistake(format!("{:?} is not understood in a file of sets", command.text))
-                .help("create NAME TYPE ... or add NAME ELEMENT ..., as ipset save writes them")),
+                .help("create NAME TYPE ..., add NAME ELEMENT ... or flush NAME, as ipset save has it")),
             [] => Ok(()),
         }
     }
 
-    fn create(&mut self, name: &Word, kind: &Word, options: &[&Word]) -> Result<(), Diagnostic> {
+    fn create(
+        &mut self,
+        name: &Word,
+        kind: &Word,
+        mut rest: Rest<'_>,
+        again: bool,
+    ) -> Result<(), Diagnostic> {
         if name.text.is_empty() || name.text.len() > NAME_LENGTH_MAX {
             let help = format!("1 to {NAME_LENGTH_MAX} characters");
             return Err(name.mistake("this cannot be the name of a set").help(help));
         }
-        if self.sets.contains_key(name.text.as_str()) {
-            return Err(name.mistake(format!("{} exists already", name.text)));
-        }
-        let Some((_, dimensions)) = TYPES.iter().find(|(known, _)| *known == kind.text) else {
-            let names: Vec<&str> = TYPES.iter().map(|(known, _)| *known).collect();
+        let Some(kind) = KINDS.iter().find(|known| known.name == kind.text) else {
+            let names: Vec<&str> = KINDS.iter().map(|known| known.name).collect();
             return Err(kind
                 .mistake(format!("{:?} is not a type of set", kind.text))
                 .help(format!("one of {}", names.join(", "))));
         };
-        debug_assert!(dimensions.len() <= DIMENSIONS_MAX);
-        let mut set = Set {
-            family: Family::Ipv4,
-            dimensions: dimensions.to_vec(),
-            elements: HashMap::new(),
-            lengths: BTreeSet::new(),
-            members: Vec::new(),
-            max: ELEMENTS_DEFAULT,
-            timeout_s: None,
-            counts: false,
-            netmask: None,
-            markmask: u32::MAX,
-            opaque: false,
-        };
-        let mut options = options.iter();
-        while let Some(option) = options.next() {
-            set.option(option, &mut options)?;
+        let mut set = Set::new(kind);
+        let options: Vec<&Word> = rest.clone().copied().collect();
+        if let Some(at) = options.iter().position(|word| word.text == "family") {
+            set.family = family(&set, options[at], options.get(at + 1).copied())?;
         }
-        self.sets.insert(name.text.as_str().into(), set);
+        while let Some(option) = rest.next() {
+            set.option(option, &mut rest)?;
+        }
+        if kind.is_bitmap() && set.range.is_none() {
+            let example = if kind.name == "bitmap:port" { "0-65535" } else { "10.0.0.0/16" };
+            return Err(name
+                .mistake(format!("{} needs a range", kind.name))
+                .help(format!("such as range {example}")));
+        }
+        let hosts = (!set.mask & prefix(Family::Ipv4, 32)) + 1;
+        if set.range.is_some_and(|(first, last)| (last - first) / hosts >= BITMAP_MAX) {
+            return Err(name
+                .mistake("this range is too large for a bitmap")
+                .help(format!("at most {BITMAP_MAX} elements; a set of type hash holds more")));
+        }
+        match self.sets.index(&name.text) {
+            Some(_) if again => Ok(()),
+            Some(_) => Err(name
+                .mistake(format!("{} exists already", name.text))
+                .help("give it another name, or remove one of the two lines")),
+            None if self.sets.sets.len() >= SETS_MAX => {
+                Err(name.mistake("there are too many sets").help(format!("at most {SETS_MAX}")))
+            }
+            None => {
+                let at = self.sets.sets.len() as u32;
+                self.sets.names.insert(name.text.as_str().into(), at);
+                self.sets.sets.push(set);
+                Ok(())
+            }
+        }
+    }
+
+    fn flush(&mut self, name: &Word) -> Result<(), Diagnostic> {
+        let at = self.known(name)?;
+        let set = &mut self.sets.sets[at as usize];
+        self.sets.count -= set.elements.len();
+        let keys: Vec<_> = set.elements.keys().copied().collect();
+        keys.iter().for_each(|key| _ = set.remove(key));
+        set.members.clear();
         Ok(())
     }
 
-    fn element(&mut self, name: &Word, text: &Word, options: &[&Word]) -> Result<(), Diagnostic> {
-        let exists = !text.text.is_empty() && self.sets.contains_key(text.text.as_str());
-        let Some(set) = self.sets.get_mut(name.text.as_str()) else {
-            return Err(name
-                .mistake(format!("there is no set {}", name.text))
-                .help("a line create NAME TYPE must come before"));
-        };
-        if set.dimensions == [Dimension::Sets] {
-            if !exists {
-                return Err(text.mistake(format!("there is no set {}", text.text)));
+    fn known(&self, name: &Word) -> Result<u32, Diagnostic> {
+        self.sets.index(&name.text).ok_or_else(|| {
+            let known: Vec<&str> = self.sets.names().collect();
+            let near = crate::suggest::closest(&name.text, known.iter().copied());
+            name.mistake(format!("there is no set {}", name.text)).help(match near {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("a line create {} TYPE must come before", name.text),
+            })
+        })
+    }
+
+    fn element(
+        &mut self,
+        name: &Word,
+        text: &Word,
+        mut rest: Rest<'_>,
+        again: bool,
+    ) -> Result<(), Diagnostic> {
+        let at = self.known(name)?;
+        let set = &mut self.sets.sets[at as usize];
+        let mut entry = Entry::default();
+        if let Some(seconds) = set.timeout_s.filter(|s| *s > 0) {
+            entry.life = Life::Seconds(seconds);
+        }
+        if set.kind.is_list() {
+            return self.member(at, text, rest, entry, again);
+        }
+        let mut wildcard = false;
+        while let Some(option) = rest.next() {
+            match option.text.as_str() {
+                "nomatch" if set.kind.has_exceptions() => entry.exception = true,
+                "wildcard" if set.kind.name == "hash:net,iface" => wildcard = true,
+                _ => entry.option(set, option, &mut rest)?,
             }
-            set.members.push(text.text.as_str().into());
-            return Ok(());
         }
-        let mut entry = Entry {
-            exception: false,
-            counts: set.counts.then(Counts::default),
-            expires: None,
-            timeout_s: set.timeout_s.filter(|s| *s > 0),
-        };
-        let mut options = options.iter();
-        while let Some(option) = options.next() {
-            entry.option(option, &mut options, &mut set.opaque)?;
-        }
-        for key in set.keys(text)? {
-            if set.elements.len() >= set.max || self.count >= ELEMENTS_MAX {
+        let keys = element::keys(set, text, &mut entry, wildcard)?;
+        for key in keys {
+            let known = set.elements.contains_key(&key);
+            if known && !again {
+                return Err(text
+                    .mistake(format!("{} is in the set already", text.text))
+                    .help("remove the line, or write add -exist to replace the element"));
+            }
+            if !known && set.elements.len() >= set.max && !set.makes_way {
+                return Err(name.mistake(format!("{} is full", name.text)).help(format!(
+                    "it holds {} elements: create it with a larger maxelem",
+                    set.max
+                )));
+            }
+            if !known && set.elements.len() >= set.max {
+                continue;
+            }
+            if !known && self.sets.count >= ELEMENTS_MAX {
                 return Err(name
-                    .mistake(format!("{} has too many elements", name.text))
-                    .help(format!("at most {}", set.max.min(ELEMENTS_MAX))));
+                    .mistake("the sets have too many elements")
+                    .help(format!("at most {ELEMENTS_MAX} together")));
             }
-            set.lengths.insert(key.lengths);
-            if set.elements.insert(key, entry.clone()).is_none() {
-                self.count += 1;
-            }
+            self.sets.count += usize::from(!known);
+            set.insert(key, entry.clone());
         }
+        Ok(())
+    }
+
+    /// Adds a set to a list of sets.
+    fn member(
+        &mut self,
+        list: u32,
+        text: &Word,
+        mut rest: Rest<'_>,
+        mut entry: Entry,
+        again: bool,
+    ) -> Result<(), Diagnostic> {
+        let member = self.known(text)?;
+        if self.sets.sets[member as usize].kind.is_list() {
+            return Err(text
+                .mistake("a list of sets cannot hold another list")
+                .help("add the sets of that list one by one"));
+        }
+        let mut place = None;
+        while let Some(option) = rest.next() {
+            let step = match option.text.as_str() {
+                "before" => 0,
+                "after" => 1,
+                _ => {
+                    entry.option(&self.sets.sets[list as usize], option, &mut rest)?;
+                    continue;
+                }
+            };
+            let beside = value(option, rest.next())?;
+            let other = self.known(beside)?;
+            let members = &self.sets.sets[list as usize].members;
+            let at = members.iter().position(|(known, _)| *known == other);
+            place = Some(
+                step + at.ok_or_else(|| {
+                    beside
+                        .mistake(format!("{} is not in the list", beside.text))
+                        .help("add that set first")
+                })?,
+            );
+        }
+        let members = &mut self.sets.sets[list as usize].members;
+        if let Some((_, known)) = members.iter_mut().find(|(known, _)| *known == member) {
+            *known = entry;
+            return match again {
+                true => Ok(()),
+                false => Err(text
+                    .mistake(format!("{} is in the list already", text.text))
+                    .help("remove the line")),
+            };
+        }
+        members.insert(place.unwrap_or(members.len()), (member, entry));
         Ok(())
     }
 }
@@ -168,258 +293,216 @@ fn is(word: &Word, names: &[&str]) -> bool {
     names.contains(&word.text.as_str())
 }
 
-/// The number behind `option`.
-fn number(option: &Word, word: Option<&&Word>) -> Result<u64, Diagnostic> {
-    word.and_then(|word| parse_number(&word.text)).ok_or_else(|| {
-        let word = word.copied().unwrap_or(option);
-        word.mistake(format!("{} needs a number", option.text))
+/// The word behind `option`.
+fn value<'a>(option: &Word, word: Option<&&'a Word>) -> Result<&'a Word, Diagnostic> {
+    word.copied().ok_or_else(|| {
+        option.mistake(format!("{} needs a value", option.text)).help("add it behind")
     })
 }
 
+/// The number behind `option`, up to `most`.
+fn number(option: &Word, word: Option<&&Word>, most: u64) -> Result<u64, Diagnostic> {
+    let word = value(option, word)?;
+    parse_number(&word.text).filter(|number| *number <= most).ok_or_else(|| {
+        word.mistake(format!("{:?} does not fit {}", word.text, option.text))
+            .help(format!("a number from 0 to {most}"))
+    })
+}
+
+fn family(set: &Set, option: &Word, word: Option<&Word>) -> Result<Option<Family>, Diagnostic> {
+    if set.family.is_none() || set.kind.is_bitmap() {
+        return Err(option
+            .mistake(format!("{} has no family", set.kind.name))
+            .help("remove it: IPv6 addresses need a set of type hash"));
+    }
+    match word.map(|word| word.text.as_str()) {
+        Some("inet") => Ok(Some(Family::Ipv4)),
+        Some("inet6") => Ok(Some(Family::Ipv6)),
+        _ => Err(word
+            .unwrap_or(option)
+            .mistake("this is not a family of addresses")
+            .help("inet or inet6")),
+    }
+}
+
 impl Set {
-    fn option<'a>(
-        &mut self,
-        option: &Word,
-        rest: &mut impl Iterator<Item = &'a &'a Word>,
-    ) -> Result<(), Diagnostic> {
+    fn option(&mut self, option: &Word, rest: &mut Rest<'_>) -> Result<(), Diagnostic> {
+        let is_hash = self.kind.name.starts_with("hash");
         match option.text.as_str() {
-            "family" => {
-                let word = rest.next().copied().unwrap_or(option);
-                self.family = match word.text.as_str() {
-                    "inet" => Family::Ipv4,
-                    "inet6" => Family::Ipv6,
-                    _ => return Err(word.mistake("family is inet or inet6")),
-                }
+            // It was read before the others.
+            "family" => _ = rest.next(),
+            "timeout" => {
+                self.timeout_s = Some(number(option, rest.next(), TIMEOUT_MAX)? as u32);
             }
-            "maxelem" => self.max = number(option, rest.next())? as usize,
-            "timeout" => self.timeout_s = Some(number(option, rest.next())?.min(1 << 31) as u32),
-            "netmask" => {
-                let length = number(option, rest.next())?;
-                let legal = length <= u64::from(self.family.bits());
-                self.netmask = Some(length as u8).filter(|_| legal);
-                if !legal {
-                    return Err(option.mistake("this netmask is too long"));
-                }
-            }
-            "markmask" => self.markmask = number(option, rest.next())? as u32,
             "counters" => self.counts = true,
-            "range" | "hashsize" | "bucketsize" | "size" | "initval" | "bitmask" => {
-                self.opaque |= option.text == "bitmask";
-                rest.next();
+            "comment" => self.comments = true,
+            "skbinfo" => self.infos = true,
+            "forceadd" if is_hash => self.makes_way = true,
+            "maxelem" if is_hash => {
+                self.max = number(option, rest.next(), u32::MAX.into())?.max(1) as usize;
             }
-            "comment" | "skbinfo" | "forceadd" => {}
+            "hashsize" | "bucketsize" | "initval" if is_hash => {
+                number(option, rest.next(), u32::MAX.into())?;
+            }
+            "size" if self.kind.is_list() => _ = number(option, rest.next(), u32::MAX.into())?,
+            "markmask" if self.kind.dimensions.contains(&Dimension::Mark) => {
+                self.markmask = number(option, rest.next(), u32::MAX.into())? as u32;
+            }
+            "netmask" | "bitmask" if self.has_mask() => {
+                let family = self.family.unwrap_or(Family::Ipv4);
+                let word = value(option, rest.next())?;
+                let length = parse_number(&word.text).filter(|n| *n <= family.bits().into());
+                let mask = match option.text.as_str() {
+                    "netmask" => length.filter(|n| *n > 0).map(|n| prefix(family, n as u8)),
+                    _ => parse_address(&word.text, family).map(number_of),
+                };
+                self.mask = mask.ok_or_else(|| {
+                    word.mistake(format!("{:?} is not a mask", word.text)).help(match family {
+                        Family::Ipv4 => "netmask from 1 to 32, or bitmask 255.255.0.255",
+                        Family::Ipv6 => "netmask from 1 to 128, or bitmask ffff::ffff",
+                    })
+                })?;
+            }
+            "range" if self.kind.is_bitmap() => {
+                let word = value(option, rest.next())?;
+                self.range = Some(self.bitmap_range(word)?);
+            }
             text => {
                 return Err(option
-                    .mistake(format!("{text:?} is not an option of a set"))
-                    .help("family, maxelem, timeout, counters, netmask and so on"));
+                    .mistake(format!("{} has no option {text:?}", self.kind.name))
+                    .help(format!("it has {}", self.options().join(", "))));
             }
         }
         Ok(())
     }
 
-    /// The elements a word stands for: one, or those of a range of addresses or ports.
-    fn keys(&mut self, word: &Word) -> Result<Vec<Key>, Diagnostic> {
-        let parts: Vec<&str> = word.text.split(',').collect();
-        if parts.len() != self.dimensions.len() {
-            return Err(word
-                .mistake(format!("this element has {} parts", parts.len()))
-                .help(format!("the set has {}", self.dimensions.len())));
-        }
-        let mut keys = vec![Key::NONE];
-        let mut addresses = 0;
-        for (part, dimension) in parts.into_iter().zip(self.dimensions.clone()) {
-            let choices = self.choices(part, dimension, word)?;
-            if keys.len().saturating_mul(choices.len()) as u64 > RANGE_MAX {
-                let help = format!("at most {RANGE_MAX} elements a line");
-                return Err(word.mistake("this range is too large").help(help));
-            }
-            let put = |key: &Key, choice: &Key| {
-                let mut key = *key;
-                match dimension {
-                    Dimension::Address | Dimension::Network => {
-                        key.addresses[addresses] = choice.addresses[0];
-                        key.lengths[addresses] = choice.lengths[0];
-                    }
-                    Dimension::Port => (key.port, key.proto) = (choice.port, choice.proto),
-                    Dimension::BarePort => key.port = choice.port,
-                    Dimension::Mac => key.mac = choice.mac,
-                    Dimension::Mark => key.mark = choice.mark,
-                    Dimension::Interface => key.interface = choice.interface,
-                    Dimension::Sets => {}
-                }
-                key
-            };
-            keys = keys.iter().flat_map(|key| choices.iter().map(move |c| put(key, c))).collect();
-            addresses += usize::from(super::is_address(dimension));
-        }
-        Ok(keys)
+    /// Whether addresses may be looked up under a mask.
+    fn has_mask(&self) -> bool {
+        matches!(self.kind.name, "bitmap:ip" | "hash:ip" | "hash:ip,port" | "hash:net,net")
     }
 
-    /// What one part of an element stands for; only the dimension's own fields are filled.
-    fn choices(
-        &mut self,
-        text: &str,
-        dimension: Dimension,
-        word: &Word,
-    ) -> Result<Vec<Key>, Diagnostic> {
-        let wrong = |what: &str| word.mistake(format!("{text:?} is not {what}"));
-        match dimension {
-            Dimension::Address => self.addresses(text).ok_or_else(|| {
-                let what = format!("an {} address or a range of {RANGE_MAX} at most", self.family);
-                wrong(&what)
-            }),
-            Dimension::Network => {
-                let what = format!("an {} network", self.family);
-                let network = self.network(text).ok_or_else(|| wrong(&what))?;
-                let length = network.prefix_length().unwrap_or(0);
-                let key = Key { addresses: [network.address, NOBODY], ..Key::NONE };
-                Ok(vec![Key { lengths: [length, 0], ..key }])
-            }
-            Dimension::Port => ports(text).ok_or_else(|| wrong("PROTOCOL:PORT")),
-            Dimension::BarePort => ports(text)
-                .map(|keys| keys.into_iter().map(|key| Key { proto: 0, ..key }).collect())
-                .ok_or_else(|| wrong("a port")),
-            Dimension::Mac => {
-                let part = Word { text: text.to_owned(), ..word.clone() };
-                Ok(vec![Key { mac: mac::address(&part)?, ..Key::NONE }])
-            }
-            Dimension::Mark => {
-                let mark = parse_number(text).and_then(|n| u32::try_from(n).ok());
-                let mark = mark.ok_or_else(|| wrong("a mark"))? & self.markmask;
-                Ok(vec![Key { mark, ..Key::NONE }])
-            }
-            Dimension::Interface => match text.strip_prefix("physdev:") {
-                Some(_) => {
-                    self.opaque = true;
-                    Ok(vec![Key::NONE])
-                }
-                None => {
-                    let name = InterfaceName::new(text).ok_or_else(|| wrong("an interface"))?;
-                    Ok(vec![Key { interface: *name.bytes(), ..Key::NONE }])
-                }
-            },
-            Dimension::Sets => Ok(Vec::new()),
-        }
+    /// The options that sets of this type have.
+    fn options(&self) -> Vec<&'static str> {
+        let is_hash = self.kind.name.starts_with("hash");
+        let has_family = is_hash && self.family.is_some();
+        let all = [
+            ("family", has_family),
+            ("range", self.kind.is_bitmap()),
+            ("hashsize", is_hash),
+            ("maxelem", is_hash),
+            ("netmask", self.has_mask()),
+            ("bitmask", self.has_mask()),
+            ("markmask", self.kind.dimensions.contains(&Dimension::Mark)),
+            ("size", self.kind.is_list()),
+            ("timeout", true),
+            ("counters", true),
+            ("comment", true),
+            ("skbinfo", true),
+            ("forceadd", is_hash),
+        ];
+        all.into_iter().filter(|option| option.1).map(|option| option.0).collect()
     }
 
-    fn network(&self, text: &str) -> Option<Network> {
-        let (host, mask) = match text.split_once('/') {
-            Some((host, mask)) => (host, parse_mask(mask, self.family)?),
-            None => (text, prefix_mask(self.family, self.family.bits())?),
+    /// `FIRST-LAST` or `NETWORK/LENGTH`: addresses, or ports.
+    fn bitmap_range(&self, word: &Word) -> Result<(u128, u128), Diagnostic> {
+        let is_port = self.kind.name == "bitmap:port";
+        let one = |text: &str| match is_port {
+            true => parse_number(text).filter(|n| *n <= 0xffff).map(u128::from),
+            false => parse_address(text, Family::Ipv4).map(number_of),
         };
-        Some(Network::new(parse_address(host, self.family)?, mask))
-    }
-
-    /// One address, the addresses of a network, or those of a range.
-    fn addresses(&self, text: &str) -> Option<Vec<Key>> {
-        let mask = prefix_mask(self.family, self.netmask.unwrap_or(self.family.bits()))?;
-        let key = |address: IpAddr| Key {
-            addresses: [Network::new(address, mask).address, NOBODY],
-            ..Key::NONE
+        let ends = match (word.text.split_once('-'), word.text.split_once('/')) {
+            (Some((first, last)), _) => one(first).zip(one(last)),
+            (None, Some((host, length))) if !is_port => {
+                let length = parse_number(length).filter(|n| *n <= 32).map(|n| n as u8);
+                one(host).zip(length).map(|(host, length)| {
+                    let mask = prefix(Family::Ipv4, length);
+                    (host & mask, host & mask | (prefix(Family::Ipv4, 32) & !mask))
+                })
+            }
+            _ => None,
         };
-        let (first, last) = match (text.split_once('-'), text.split_once('/')) {
-            (Some((first, last)), _) => {
-                (parse_address(first, self.family)?, parse_address(last, self.family)?)
-            }
-            (_, Some(_)) => {
-                let network = self.network(text)?;
-                let hosts = self.family.bits() - network.prefix_length()?;
-                (network.address, offset(network.address, (1_u64.checked_shl(hosts.into())?) - 1)?)
-            }
-            _ => {
-                let address = parse_address(text, self.family)?;
-                return Some(vec![key(address)]);
-            }
-        };
-        let count = distance(first, last)?.checked_add(1).filter(|count| *count <= RANGE_MAX)?;
-        let mut keys: Vec<Key> = (0..count).filter_map(|n| offset(first, n)).map(key).collect();
-        keys.dedup();
-        Some(keys)
-    }
-}
-
-fn offset(address: IpAddr, by: u64) -> Option<IpAddr> {
-    Some(match address {
-        IpAddr::V4(v4) => IpAddr::V4(v4.to_bits().checked_add(u32::try_from(by).ok()?)?.into()),
-        IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().checked_add(u128::from(by))?.into()),
-    })
-}
-
-fn distance(first: IpAddr, last: IpAddr) -> Option<u64> {
-    match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => {
-            last.to_bits().checked_sub(first.to_bits()).map(u64::from)
+        let example = if is_port { "0-1023" } else { "10.0.0.0/16 or 10.0.0.0-10.0.3.255" };
+        match ends.filter(|(first, last)| first <= last) {
+            Some(ends) => Ok(ends),
+            None => Err(word
+                .mistake(format!("{:?} is not a range", word.text))
+                .help(format!("such as {example}"))),
         }
-        (IpAddr::V6(first), IpAddr::V6(last)) => {
-            u64::try_from(last.to_bits().checked_sub(first.to_bits())?).ok()
-        }
-        _ => None,
     }
-}
-
-/// `PORT`, `PROTOCOL:PORT` or `PROTOCOL:MIN-MAX`; without protocol it is TCP.
-fn ports(text: &str) -> Option<Vec<Key>> {
-    let (proto, text) = match text.split_once(':') {
-        Some((proto, text)) => (proto, text),
-        None => ("tcp", text),
-    };
-    let number = parse_number(proto).and_then(|n| u8::try_from(n).ok()).map(L4Proto);
-    let proto = protocols::from_name(proto).or(number)?;
-    let key = |port: u16| Key { port, proto: proto.0, ..Key::NONE };
-    if matches!(proto, L4Proto::ICMP | L4Proto::ICMPV6) {
-        return icmp(text, proto).map(|port| vec![key(port)]);
-    }
-    let port = |text: &str| match parse_number(text) {
-        Some(number) => u16::try_from(number).ok(),
-        None => services::port(text, Some(proto)),
-    };
-    match (port(text), text.split_once('-')) {
-        (Some(port), _) => Some(vec![key(port)]),
-        (None, Some((min, max))) => Some((port(min)?..=port(max)?).map(key).collect()),
-        _ => None,
-    }
-}
-
-/// `TYPE/CODE` or a name.
-fn icmp(text: &str, proto: L4Proto) -> Option<u16> {
-    if let Some((kind, code)) = text.split_once('/') {
-        let octet = |text: &str| parse_number(text).and_then(|n| u8::try_from(n).ok());
-        return Some(u16::from_be_bytes([octet(kind)?, octet(code)?]));
-    }
-    let (kind, code) = match proto {
-        L4Proto::ICMP => crate::matches::icmp::by_name(text)?,
-        _ => crate::matches::icmp6::by_name(text)?,
-    };
-    Some(u16::from_be_bytes([kind, code.unwrap_or(0)]))
 }
 
 impl Entry {
-    fn option<'a>(
-        &mut self,
-        option: &Word,
-        rest: &mut impl Iterator<Item = &'a &'a Word>,
-        opaque: &mut bool,
-    ) -> Result<(), Diagnostic> {
-        let counts = self.counts.unwrap_or_default();
-        match option.text.as_str() {
+    /// Reads an option that elements of every type have, where the set was created with it.
+    fn option(&mut self, set: &Set, option: &Word, rest: &mut Rest<'_>) -> Result<(), Diagnostic> {
+        let text = option.text.as_str();
+        let (needed, there) = match text {
+            "timeout" => ("timeout 0", set.timeout_s.is_some()),
+            "packets" | "bytes" => ("counters", set.counts),
+            "comment" => ("comment", set.comments),
+            "skbmark" | "skbprio" | "skbqueue" => ("skbinfo", set.infos),
+            _ => {
+                return Err(option
+                    .mistake(format!("an element of {} has no option {text:?}", set.kind.name))
+                    .help(
+                        "timeout, packets, bytes, comment, skbmark, skbprio, skbqueue, nomatch",
+                    ));
+            }
+        };
+        if !there {
+            return Err(option
+                .mistake(format!("the set was created without {text}"))
+                .help(format!("add {needed} to its create line")));
+        }
+        match text {
             "timeout" => {
-                let timeout = number(option, rest.next())?.min(1 << 31) as u32;
-                self.timeout_s = Some(timeout).filter(|s| *s > 0);
+                self.life = match number(option, rest.next(), TIMEOUT_MAX)? {
+                    0 => Life::Forever,
+                    seconds => Life::Seconds(seconds as u32),
+                };
             }
             "packets" => {
-                self.counts = Some(Counts { packets: number(option, rest.next())?, ..counts });
+                self.extra_mut().counts.packets = number(option, rest.next(), u64::MAX)?;
             }
-            "bytes" => self.counts = Some(Counts { bytes: number(option, rest.next())?, ..counts }),
-            "nomatch" => self.exception = true,
-            "wildcard" => *opaque = true,
-            "comment" | "skbmark" | "skbprio" | "skbqueue" | "before" | "after" => {
-                rest.next();
+            "bytes" => self.extra_mut().counts.bytes = number(option, rest.next(), u64::MAX)?,
+            "comment" => _ = value(option, rest.next())?,
+            _ => self.extra_mut().info.option(option, value(option, rest.next())?)?,
+        }
+        Ok(())
+    }
+}
+
+impl Info {
+    fn option(&mut self, option: &Word, word: &Word) -> Result<(), Diagnostic> {
+        let number = |text: &str, most: u64| parse_number(text).filter(|n| *n <= most);
+        let hex = |text: &str| u32::from_str_radix(text, 16).ok();
+        let wrong = |help: &str| {
+            let message = format!("{:?} does not fit {}", word.text, option.text);
+            Err(word.mistake(message).help(help))
+        };
+        match (option.text.as_str(), word.text.split_once('/'), word.text.split_once(':')) {
+            ("skbmark", None, _) => match number(&word.text, u32::MAX.into()) {
+                Some(mark) => (self.mark, self.mark_mask) = (mark as u32, u32::MAX),
+                None => return wrong("MARK or MARK/MASK, such as 0x10/0xff"),
+            },
+            ("skbmark", Some((mark, mask)), _) => {
+                match number(mark, u32::MAX.into()).zip(number(mask, u32::MAX.into())) {
+                    Some((mark, mask)) => {
+                        (self.mark, self.mark_mask) = (mark as u32, mask as u32);
+                    }
+                    None => return wrong("MARK or MARK/MASK, such as 0x10/0xff"),
+                }
             }
-            text => {
-                return Err(option
-                    .mistake(format!("{text:?} is not an option of an element"))
-                    .help("timeout, packets, bytes, comment, nomatch and so on"));
+            ("skbprio", _, Some((major, minor))) => {
+                match hex(major).zip(hex(minor)).filter(|(a, b)| *a <= 0xffff && *b <= 0xffff) {
+                    Some((major, minor)) => self.class = major << 16 | minor,
+                    None => return wrong("MAJOR:MINOR, hexadecimal, such as 1:10"),
+                }
             }
+            ("skbprio", ..) => return wrong("MAJOR:MINOR, hexadecimal, such as 1:10"),
+            _ => match number(&word.text, 0xffff) {
+                Some(queue) => self.queue = queue as u16,
+                None => return wrong("the number of a queue, from 0 to 65535"),
+            },
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::eval::{Effect, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, flag, value, words};
 use crate::print::Line;
-use crate::sets::Query;
+use crate::sets::{Ask, Query, Sets};
 use crate::value::{number, text};
 use kinwall_terms::{Hook, Table};
 
@@ -116,19 +116,35 @@ impl Set {
         out.flag("map-queue", self.map_queue);
     }
 
-    /// Changes the sets, where they are known.
+    /// Changes the sets, where they are known, then the packet.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
-        let facts = scene.facts;
-        if let Some(Element { set, sides }) = &self.add {
-            let query = Query::new(facts, sides).mark(scene.state.mark);
-            scene.memory.sets.add(set, &query, self.timeout_s, self.exist);
+        let (facts, mark) = (scene.facts, scene.state.mark);
+        let sets = &mut scene.memory.sets;
+        if let Some((at, Element { sides, .. })) = known(sets, &self.add) {
+            sets.add(at, &Query::new(facts, sides, mark), self.timeout_s, self.exist);
         }
-        if let Some(Element { set, sides }) = &self.del {
-            let query = Query::new(facts, sides).mark(scene.state.mark);
-            scene.memory.sets.remove(set, &query);
+        if let Some((at, Element { sides, .. })) = known(sets, &self.del) {
+            sets.remove(at, &Query::new(facts, sides, mark));
+        }
+        if let Some((at, Element { sides, .. })) = known(sets, &self.map)
+            && let Some(Some(info)) =
+                sets.test(at, &Query::new(facts, sides, mark), &Ask::default())
+        {
+            if self.map_mark {
+                scene.state.mark = (mark & !info.mark_mask) ^ info.mark;
+            }
+            if self.map_priority {
+                scene.state.class = Some(info.class);
+            }
         }
         Effect::Continue
     }
+}
+
+/// The number of an element's set.
+fn known<'a>(sets: &Sets, element: &'a Option<Element>) -> Option<(u32, &'a Element)> {
+    let element = element.as_ref()?;
+    Some((sets.index(&element.set)?, element))
 }
 
 /// Reads `--OPTION SET SIDES`.

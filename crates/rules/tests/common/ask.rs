@@ -1,12 +1,12 @@
 //! One rule asked about packets: `Rule::new("-p tcp --dport 22").ask(&Scene { .. })`.
 
 use kinwall_rules::eval::Decision;
-use kinwall_rules::facts::{Facts, LazyCt, NoConnections, Owner, PacketState};
+use kinwall_rules::facts::{Connections, Facts, LazyCt, Owner, PacketState};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::{Options, Program};
-use kinwall_terms::ct::CtFacts;
-use kinwall_terms::{CtState, Family, Hook, InterfaceName, Reason, Table, Time};
+use kinwall_terms::ct::{CtFacts, Listed};
+use kinwall_terms::{CtState, Family, Hook, InterfaceName, Reason, Table, Time, Tuple, Zone};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
 
@@ -23,6 +23,17 @@ pub(crate) struct Scene<'a> {
     pub owner: Option<Owner>,
     /// The packet mark before the rule.
     pub mark: u32,
+    /// The connection table.
+    pub table: Vec<Listed>,
+}
+
+impl Connections for Scene<'_> {
+    fn find(&self, tuple: &Tuple, _zone: Zone) -> Option<Listed> {
+        let is = |listed: &&Listed| {
+            listed.original == *tuple || listed.original.invert() == Some(*tuple)
+        };
+        self.table.iter().find(is).copied()
+    }
 }
 
 impl Scene<'_> {
@@ -39,6 +50,7 @@ impl Scene<'_> {
             local: false,
             owner: None,
             mark: 0,
+            table: Vec::new(),
         }
     }
 }
@@ -97,7 +109,7 @@ impl Rule {
             ct: scene.ct.is_some().then_some(&ct),
             now: scene.now,
             topology: &self.topology,
-            others: &NoConnections,
+            others: scene,
             owner: scene.owner,
         };
         let walk = self.program.walk(self.table, &facts, &mut state, &mut self.memory, None);

@@ -6,6 +6,7 @@ use crate::matches::limit::{period, rate};
 use crate::print::Line;
 use crate::value::parse_number;
 use kinwall_terms::Time;
+use std::time::Duration;
 
 /// Packet rates are kept as periods in millionths of a second.
 const SCALE: u64 = 1_000_000;
@@ -152,29 +153,50 @@ impl Rate {
 
     /// A bucket nobody has taken from.
     pub(super) fn full(&self, now: Time) -> Bucket {
-        match *self {
+        let (credit, refills) = match *self {
             Rate::Packets { period, burst } => {
-                let credit = period.saturating_mul(1000).saturating_mul(burst);
-                Bucket { credit, refills: 0, last: now }
+                (period.saturating_mul(NS_PER_PERIOD).saturating_mul(burst), 0)
             }
-            Rate::Measured { .. } => Bucket { credit: 0, refills: 0, last: now },
-            Rate::Bytes { burst, .. } => Bucket { credit: SECOND, refills: burst, last: now },
+            Rate::Measured { .. } => (0, 0),
+            Rate::Bytes { burst, .. } => (SECOND_NS, burst),
+        };
+        Bucket { credit, refills, last: now, begun: now, counted: 0, above: false }
+    }
+
+    /// How much may pass in an interval, and how much in the first, when packets are counted:
+    /// packets, or bytes.
+    fn measure(&self) -> (u64, u64) {
+        match *self {
+            Rate::Packets { burst, .. } => (0, burst),
+            Rate::Measured { count, burst } => (count, count.saturating_add(burst)),
+            Rate::Bytes { cost, burst } => {
+                let bytes = bytes_of(cost);
+                (bytes, bytes.saturating_mul(burst.max(1)))
+            }
         }
     }
 }
 
 /// A second of credit for bytes, in nanoseconds.
-const SECOND: u64 = 1_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+/// Nanoseconds in a millionth of a second.
+const NS_PER_PERIOD: u64 = 1000;
 
-/// What a group has left.
+/// What a group has left, or has sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     /// Time saved up, in nanoseconds.
     credit: u64,
     /// How often it may still be filled up at once.
     refills: u64,
-    /// When it was last taken from.
+    /// When it was last asked.
     pub(super) last: Time,
+    /// When the interval began.
+    begun: Time,
+    /// Packets or bytes of this interval.
+    counted: u64,
+    /// Whether the interval before was above the rate.
+    above: bool,
 }
 
 impl Bucket {
@@ -184,20 +206,20 @@ impl Bucket {
         self.last = self.last.max(now);
         let (cost, most) = match *rate {
             Rate::Packets { period, burst } => {
-                let cost = period.saturating_mul(1000);
+                let cost = period.saturating_mul(NS_PER_PERIOD);
                 (cost, cost.saturating_mul(burst))
             }
             Rate::Measured { .. } => (0, 0),
             Rate::Bytes { cost, .. } => {
                 let pieces = u64::from(length >> PIECE_SHIFT) + 1;
-                let parts = u128::from(pieces) * u128::from(cost) * u128::from(SECOND);
-                (u64::try_from(parts >> 32).unwrap_or(SECOND).min(SECOND), SECOND)
+                let parts = u128::from(pieces) * u128::from(cost) * u128::from(SECOND_NS);
+                (u64::try_from(parts >> 32).unwrap_or(SECOND_NS).min(SECOND_NS), SECOND_NS)
             }
         };
         self.credit = self.credit.saturating_add(saved).min(most);
         if self.credit < cost && self.refills > 0 {
             self.refills -= 1;
-            self.credit = SECOND;
+            self.credit = SECOND_NS;
         }
         match self.credit.checked_sub(cost) {
             Some(left) => {
@@ -206,5 +228,28 @@ impl Bucket {
             }
             None => false,
         }
+    }
+
+    /// Counts a packet of `length` bytes; whether the interval before, and what this one has so
+    /// far, stay within the rate.
+    pub(super) fn count(
+        &mut self,
+        rate: &Rate,
+        interval: Duration,
+        length: u32,
+        now: Time,
+    ) -> bool {
+        let (per_interval, at_first) = rate.measure();
+        let passed = now.since(self.begun);
+        if passed >= interval {
+            let expected = passed.as_nanos().saturating_mul(u128::from(per_interval));
+            let counted = interval.as_nanos().saturating_mul(u128::from(self.counted));
+            self.above = counted > expected;
+            (self.begun, self.counted) = (now, 0);
+        }
+        self.last = self.last.max(now);
+        let own = if matches!(rate, Rate::Bytes { .. }) { u64::from(length) } else { 1 };
+        self.counted = self.counted.saturating_add(own);
+        !self.above && self.counted <= at_first
     }
 }
