@@ -109,8 +109,7 @@ impl Ours {
         observed
     }
 
-    /// Takes the rules that kinwall does not accept, and those that are not compared yet, out of
-    /// `case`, and says which they were.
+    /// Takes the rules that kinwall does not accept out of `case`, and says which they were.
     pub(crate) fn remove_refused(case: &mut Case) -> Vec<String> {
         let mut refused = Vec::new();
         while let Err(mistakes) = load(&sources(case), &Defines::default()) {
@@ -133,16 +132,6 @@ impl Ours {
                 refused.push(format!("{message}: {}", kept.remove(line - 1)));
                 *rules = Some(kept.join("\n") + "\n");
             }
-        }
-        for rules in [&mut case.rules4, &mut case.rules6].into_iter().flatten() {
-            let is_kept = |line: &&str| match not_compared(line) {
-                Some(name) => {
-                    refused.push(format!("{name} is {NOT_COMPARED_YET}: {line}"));
-                    false
-                }
-                None => true,
-            };
-            *rules = rules.lines().filter(is_kept).collect::<Vec<_>>().join("\n") + "\n";
         }
         refused
     }
@@ -213,36 +202,4 @@ fn sources(case: &Case) -> Vec<Source<'_>> {
             Some(Source { name: "rules", text: text.as_deref()?, family: Some(family) })
         })
         .collect()
-}
-
-/// How it is said that a match is left out although kinwall has it.
-pub(crate) const NOT_COMPARED_YET: &str = "not compared with the kernel yet";
-
-/// Matches that are evaluated, and not yet held to the kernel's answers by generated traffic.
-const NOT_COMPARED: &[&str] = &[
-    "connbytes",
-    "connlimit",
-    "dscp",
-    "dst",
-    "ecn",
-    "esp",
-    "frag",
-    "hbh",
-    "ipv6header",
-    "mac",
-    "pkttype",
-    "policy",
-    "quota",
-    "recent",
-    "rt",
-    "set",
-    "statistic",
-    "string",
-    "tcpmss",
-    "tos",
-];
-
-/// The first match of the rule in `line` that is not compared.
-fn not_compared(line: &str) -> Option<&'static str> {
-    NOT_COMPARED.iter().copied().find(|name| line.contains(&format!("-m {name} ")))
 }

@@ -105,7 +105,9 @@ impl Reader {
             [command] if is(command, &["COMMIT"]) => Ok(()),
             [command, ..] => Err(command
                 .mistake(format!("{:?} is not understood in a file of sets", command.text))
-                .help("create NAME TYPE ..., add NAME ELEMENT ... or flush NAME, as ipset save has it")),
+                .help(
+                    "create NAME TYPE ..., add NAME ELEMENT ... or flush NAME, as in ipset save",
+                )),
             [] => Ok(()),
         }
     }

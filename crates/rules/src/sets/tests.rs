@@ -252,8 +252,8 @@ fn a_set_holds_no_more_than_its_maximum() {
     let mut last = |at: u32| {
         offer(Tcp::new(9, 80), &[SRC, SRC], 1, |query| sets.test(at, query, &Ask::default()))
     };
-    assert_eq!(last(0).unwrap().is_some(), false);
-    assert_eq!(last(1).unwrap().is_some(), true);
+    assert!(last(0).unwrap().is_none());
+    assert!(last(1).unwrap().is_some());
 }
 
 #[test]
