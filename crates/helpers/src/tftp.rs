@@ -96,8 +96,16 @@ fn linux(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects
 fn strict(segment: &Segment<'_>, scratch: &mut registry::Scratch, effects: &mut Effects) -> usize {
     let payload = segment.payload;
     let registry::Scratch::Tftp(scratch) = scratch else { return payload.len() };
-    let [0, 1 | 2, fields @ ..] = payload else { return payload.len() };
     let whole = span(0, payload.len());
+    let fields = match payload {
+        [0, 1 | 2, fields @ ..] => fields,
+        // DATA, ACK and ERROR; OACK (RFC 2347).
+        [0, 3..=6, ..] => return payload.len(),
+        _ => {
+            effects.note(Reason::HelperNotProtocol, whole);
+            return payload.len();
+        }
+    };
     let mut hasher = DefaultHasher::new();
     hasher.write(payload);
     let request = hasher.finish();
