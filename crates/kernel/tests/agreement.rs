@@ -3,9 +3,13 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KINWALL_SEED`, `KINWALL_CASES` | the first seed, and how many from there on |
+//! | `KINWALL_SESSIONS` | sessions in one case |
 //! | `KINWALL_TRAFFIC` | only sessions of this kind: `sip`, `pptp`, `gre`, `ftp` (see `sim`) |
 //! | `KINWALL_RULES=helpers` | rules that give connections their helpers, and nothing else |
 //! | `KINWALL_CASE` | folders, each with a capture, rules and a topology, separated by colons |
+//!
+//! kinwall's clock stands still. On a slow machine cases should be short: after two seconds the
+//! kernel takes the UDP connections of a case for streams.
 
 #[path = "agreement/attacks.rs"]
 mod attacks;
@@ -29,7 +33,7 @@ use kinwall_terms::Family;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Sessions in one generated case.
+/// Sessions in one generated case, unless `KINWALL_SESSIONS` says otherwise.
 const SESSIONS: usize = 30;
 /// Generated cases, unless `KINWALL_CASES` says otherwise.
 const CASES: u64 = 12;
@@ -164,7 +168,9 @@ fn generated(seed: u64) -> Case {
     });
     let sysctls = rules::settings(&mut random);
     let only = std::env::var("KINWALL_TRAFFIC").ok();
-    let packets = traffic::traffic(&mut random, &world, SESSIONS, only.as_deref())
+    let sessions = std::env::var("KINWALL_SESSIONS").ok().and_then(|text| text.parse().ok());
+    let sessions = sessions.unwrap_or(SESSIONS);
+    let packets = traffic::traffic(&mut random, &world, sessions, only.as_deref())
         .into_iter()
         .map(|sent| match sent.ingress {
             traffic::Ingress::Interface(name) => (Ingress::Interface(name), sent.bytes),
