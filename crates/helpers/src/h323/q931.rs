@@ -91,11 +91,13 @@ const MANUAL: Manual = Manual {
             address and port it names, which gets this helper again, unless callforward_filter \
             finds the routes to both parties to be the same.",
     costs: "Who controls one end of a call chooses ports of that end, privileged ones included \
-            unless the guard or a rule forbids it. The called party can send the caller to any \
-            port of any host, by call forwarding: in strict that is refused unless \
-            guard.Q.931.peer_only=0. A browser made to send a Setup chooses its own host's \
-            ports; in strict it cannot, as its stream does not begin as a call. Where a \
-            gatekeeper routes the signalling, media have other addresses than their announcer's, \
+            unless the guard or a rule forbids it. By call forwarding the other end may go to \
+            any port of any host: in linux either end forwards, so that a browser made to send \
+            such messages opens the whole network to the server it talks to; in strict only the \
+            called party does, to no other address than its own unless \
+            guard.Q.931.peer_only=0, and nobody whose stream does not begin as a call. \
+            callforward_filter refuses little where no router stands between the parties: the \
+            caller's own address. Where a gatekeeper routes the signalling, media have other addresses than their announcer's, \
             and are not opened. TLS blinds the helper.",
     secure_use: "Assign it by rule to the addresses of your own endpoints and gatekeepers only, \
                  accept RELATED only with the helper's name, to named networks and ports above \
