@@ -97,8 +97,8 @@ const MANUAL: Manual = Manual {
             called party does, to no other address than its own unless \
             guard.Q.931.peer_only=0, and nobody whose stream does not begin as a call. \
             callforward_filter refuses little where no router stands between the parties: the \
-            caller's own address. Where a gatekeeper routes the signalling, media have other addresses than their announcer's, \
-            and are not opened. TLS blinds the helper.",
+            caller's own address. Where a gatekeeper routes the signalling, media have other \
+            addresses than their announcer's, and are not opened. TLS blinds the helper.",
     secure_use: "Assign it by rule to the addresses of your own endpoints and gatekeepers only, \
                  accept RELATED only with the helper's name, to named networks and ports above \
                  1023, leave callforward_filter on, and drop spoofed sources first.",
