@@ -38,8 +38,16 @@ name = "own-server"
 addresses = ["10.2.0.10"]
 
 [[host]]
+name = "gatekeeper"
+addresses = ["192.0.2.20"]
+
+[[host]]
+name = "exchange"
+addresses = ["192.0.2.10", "2001:db8::10"]
+
+[[host]]
 name = "client"
-addresses = ["10.1.0.2"]
+addresses = ["10.1.0.2", "fd00:1::2"]
 "#;
 
 fn intent(service: &str, from: &str, to: &str, rest: &str) -> String {
@@ -72,10 +80,14 @@ fn packets(line: &str, dir: &Path) -> Vec<Value> {
 #[test]
 fn sessions_pass_as_by_the_rules_they_were_recorded_with() {
     let active = "active = true";
+    // Two exchanges that call each other directly, and a gatekeeper.
+    let h323 = intent("h323", "client", "gatekeeper", "media = \"exchange\"")
+        + &intent("h323", "exchange", "client", "");
     let rows = [
         ("ftp", intent("ftp", "lan", "wan", active), true),
         ("tftp", intent("tftp", "lan", "server", ""), true),
         ("sip", intent("sip", "lan", "server", ""), true),
+        ("h323", h323, true),
         ("pptp", intent("pptp", "lan", "server", ""), false),
         ("irc-dcc", intent("irc", "lan", "server", ""), false),
         ("amanda", intent("amanda", "client", "server", ""), false),
@@ -150,6 +162,27 @@ fn the_real_tools_take_the_example() {
             .expect("unshare runs");
         assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
     }
+    let text = std::fs::read_to_string("../../examples/policy/office.toml").expect("the example");
+    let lan = "name = \"lan\"\n";
+    let asymmetric = text.replace(lan, &format!("{lan}asymmetric = true\n"));
+    for text in [text.replace("default = true", "default = true\nasymmetric = true"), asymmetric] {
+        std::fs::write(dir.join("policy.toml"), text).expect("a file");
+        let ran = run("policy compile DIR/policy.toml --target nftables -o DIR", &dir, b"");
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        nft_takes(&dir);
+    }
+    let line = "policy compile examples/policy/office.toml --target nftables -o DIR";
+    assert_eq!(run(line, &dir, b"").status, 0);
+    nft_takes(&dir);
+}
+
+fn nft_takes(dir: &Path) {
+    let output = Command::new("unshare")
+        .args(["-n", "nft", "-c", "-f"])
+        .arg(dir.join("rules.nft"))
+        .output()
+        .expect("unshare runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Whether the real tools can be asked.

@@ -2,6 +2,7 @@
 
 mod explain;
 mod iptables;
+mod nftables;
 mod settings;
 mod topology;
 
@@ -13,6 +14,8 @@ use crate::plan::{Plan, Rule};
 pub enum Target {
     /// iptables-restore and ip6tables-restore.
     Iptables,
+    /// nft.
+    Nftables,
 }
 
 /// A file to be written.
@@ -29,6 +32,7 @@ pub fn compile(policy: &Policy, target: Target, source: &str) -> Vec<File> {
     let plan = Plan::of(policy);
     let written = match target {
         Target::Iptables => iptables::write(&plan, policy, source),
+        Target::Nftables => nftables::write(&plan, policy, source),
     };
     let explained = explain::write(policy, &written, source);
     let mut files: Vec<File> = written.into_iter().map(|rules| rules.file).collect();

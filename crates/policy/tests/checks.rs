@@ -213,6 +213,11 @@ fn what_is_assigned_is_accepted_and_the_reverse() {
         check("KW019", case, if vain { &["KW019:2"] } else { &[] });
         check("KW020", case, if left { &["KW020:7"] } else { &[] });
     }
+    let call = "*raw\n-A PREROUTING -d 10.0.0.1/32 -p tcp -m tcp --dport 1720 -j CT --helper \
+                Q.931\nCOMMIT\n*filter\n-A FORWARD -d 10.0.0.1/32 -p udp -m udp --dport \
+                1024:65535 -m conntrack --ctstate RELATED -m helper --helper H.245 -j \
+                ACCEPT\nCOMMIT\n";
+    check("KW020", Case { v4: call, ..Case::default() }, &[]);
     let own = both("-A OUTPUT -p tcp -m tcp --dport 21 -j ACCEPT");
     check("KW021", Case { v4: &own, ..Case::default() }, &["KW021:7"]);
     check("KW021", Case { v4: &accepted, ..Case::default() }, &[]);

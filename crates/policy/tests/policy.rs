@@ -29,6 +29,37 @@ fn written(text: &str, kernel: &str) -> Vec<File> {
     compile(&policy, Target::Iptables, "policy.toml")
 }
 
+#[test]
+fn nftables_has_what_iptables_has() {
+    let policy = language::read(OFFICE, "policy.toml", None).expect("the example is right");
+    let files = compile(&policy, Target::Nftables, "policy.toml");
+    let rules = text_of(&files, "rules.nft");
+    for part in [
+        "\tct helper ftp-tcp {\n\t\ttype \"ftp\" protocol tcp;\n",
+        "\tct helper ras-udp {\n\t\ttype \"RAS\" protocol udp;\n",
+        "iifname \"eth0\" ip daddr 10.2.0.10 tcp dport 2121 ct helper set \"ftp-tcp\"",
+        "meta nfproto ipv6 fib saddr . iif oif missing drop",
+        "ip saddr @net-lan-4 tcp dport 1024-65535 ct state related ct helper \"ftp\" accept",
+        "\t\tiifname . oifname vmap {\n\t\t\t\"eth1\" . \"eth0\" : jump forward-1,",
+        "update @rate-ftp-in-4 { ip saddr limit rate over 30/minute burst 10 packets } drop",
+    ] {
+        assert!(rules.contains(part), "{part}\n{rules}");
+    }
+    let at = |part: &str| rules.find(part).unwrap_or_else(|| panic!("{part}"));
+    let (dhcp, dropped) = (at("ip saddr 0.0.0.0"), at("meta nfproto ipv4 fib saddr"));
+    assert!(dhcp < dropped, "who asks for an address has none yet");
+    let lines: Vec<&str> = rules.lines().collect();
+    let page = text_of(&files, "explain.md");
+    let explained = page.lines().filter_map(|line| line.strip_prefix("  - ")?.split_once(": `"));
+    let mut count = 0;
+    for (number, rule) in explained {
+        let number: usize = number.parse().expect("a line number");
+        assert_eq!(lines[number - 1].trim(), rule.trim_end_matches('`'));
+        count += 1;
+    }
+    assert!(count > 50, "{count} rules are explained");
+}
+
 /// Each row: what stands behind the segments, and `LINE:COLUMN: message` of every mistake.
 fn wrong(before: &str, rows: &[(&str, &[&str])]) {
     for (text, expected) in rows {

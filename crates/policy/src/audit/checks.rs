@@ -344,7 +344,7 @@ fn helpers_called<'a>(
 }
 
 /// The helpers that connections of `family` can get: all of them when they are assigned
-/// automatically, else those that CT rules name.
+/// automatically, else those that CT rules name and those that their children get.
 fn opened(gateway: &Gateway<'_>, visits: &Visits<'_>, family: Family) -> Vec<String> {
     let automatic = gateway.automatic_helpers && gateway.kernel.has_automatic_assignment();
     let mut names: Vec<String> = match automatic {
@@ -359,6 +359,17 @@ fn opened(gateway: &Gateway<'_>, visits: &Visits<'_>, family: Family) -> Vec<Str
     };
     let assigned = visits.of_table(Table::Raw).filter(|visit| visit.family == family);
     names.extend(assigned.filter_map(|visit| visit.assigns().map(str::to_owned)));
+    // What announces may announce what announces in its turn: RAS, Q.931, H.245.
+    let mut next = 0;
+    while let Some(name) = names.get(next).cloned() {
+        let of_name = gateway.instances.list().iter().filter(|i| name.starts_with(&i.name));
+        for child in of_name.flat_map(|i| i.helper.rows).filter_map(|row| row.child) {
+            if !names.iter().any(|known| known == child) {
+                names.push(child.to_owned());
+            }
+        }
+        next += 1;
+    }
     names.sort();
     names.dedup();
     names

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 /// Write rules, settings, and a page that explains each rule by its intent
 ///
-/// For iptables: rules.v4 and rules.v6 (iptables-restore, ip6tables-restore). Beside them
-/// sysctl.conf, modprobe.conf, topology.toml (for audit, prove and replay) and explain.md. Without
-/// --output everything is printed, each file under its name.
+/// For iptables: rules.v4 and rules.v6 (iptables-restore, ip6tables-restore). For nftables:
+/// rules.nft (nft -f), one table for both families. Beside them sysctl.conf, modprobe.conf,
+/// topology.toml (for audit, prove and replay) and explain.md. Without --output everything is
+/// printed, each file under its name.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  kinwall policy compile office.toml --target iptables -o out\n  \
@@ -34,12 +35,15 @@ pub(super) struct CompileArgs {
 enum TargetArg {
     /// iptables-restore and ip6tables-restore.
     Iptables,
+    /// nft, one table for both families.
+    Nftables,
 }
 
 impl From<TargetArg> for Target {
     fn from(arg: TargetArg) -> Target {
         match arg {
             TargetArg::Iptables => Target::Iptables,
+            TargetArg::Nftables => Target::Nftables,
         }
     }
 }
