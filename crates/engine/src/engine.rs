@@ -3,7 +3,7 @@
 use crate::course::Courses;
 use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
 use crate::packet::{Ingress, Packet, Presumed};
-use crate::path::{Aids, Passage, Stop};
+use crate::path::{Aids, Passage, Stop, Sums};
 use crate::settings::{SettingError, Settings, module_parameter};
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
@@ -50,6 +50,7 @@ pub struct Foreseen {
     headers: Result<Headers, ParseError>,
     /// Where its connection is looked for, unless that may still change.
     prepared: Option<Prepared>,
+    sums: Sums,
 }
 
 /// Looks at packets before their turn: what can be said of them without the tables. It may do so
@@ -66,7 +67,8 @@ impl Foreseer {
         let headers = Headers::parse(bytes);
         let read = headers.as_ref().ok();
         let prepared = read.and_then(|headers| self.preparer.prepare(headers, bytes));
-        Foreseen { length: bytes.len(), headers, prepared }
+        let sums = read.map_or(Sums::Unknown, |headers| Sums::of(headers, bytes));
+        Foreseen { length: bytes.len(), headers, prepared, sums }
     }
 }
 
@@ -122,7 +124,7 @@ impl Engine {
     /// the last counts as the last.
     pub fn handle(&mut self, now: Time, packet: &mut Packet<'_>) -> Outcome {
         let headers = Headers::parse(&packet.bytes);
-        self.run(now, packet, headers, Aids::default())
+        self.run(now, packet, headers.as_ref(), Aids::default())
     }
 
     /// The same for a packet that was foreseen, as it is, by this engine's [`Foreseer`].
@@ -135,8 +137,9 @@ impl Engine {
         if foreseen.length != packet.bytes.len() {
             return self.handle(now, packet);
         }
-        let aids = Aids { prepared: foreseen.prepared.as_ref(), ..Aids::default() };
-        self.run(now, packet, foreseen.headers, aids)
+        let &Foreseen { sums, .. } = foreseen;
+        let aids = Aids { prepared: foreseen.prepared.as_ref(), sums, ..Aids::default() };
+        self.run(now, packet, foreseen.headers.as_ref(), aids)
     }
 
     /// As [`Engine::handle`], with every step written down in `trace`.
@@ -147,7 +150,8 @@ impl Engine {
         trace: &mut Trace,
     ) -> Outcome {
         let headers = Headers::parse(&packet.bytes);
-        self.run(now, packet, headers, Aids { trace: Some(trace), ..Aids::default() })
+        let aids = Aids { trace: Some(trace), ..Aids::default() };
+        self.run(now, packet, headers.as_ref(), aids)
     }
 
     /// Takes a packet through the rules as if tracking had said what is presumed. Nothing is
@@ -161,14 +165,15 @@ impl Engine {
     ) -> Outcome {
         let headers = Headers::parse(&packet.bytes);
         let presumed = Some(presumed);
-        self.run(now, packet, headers, Aids { trace: Some(trace), presumed, prepared: None })
+        let aids = Aids { trace: Some(trace), presumed, ..Aids::default() };
+        self.run(now, packet, headers.as_ref(), aids)
     }
 
     fn run(
         &mut self,
         now: Time,
         packet: &mut Packet<'_>,
-        headers: Result<Headers, ParseError>,
+        headers: Result<&Headers, &ParseError>,
         aids: Aids<'_>,
     ) -> Outcome {
         if now >= self.next_deadline {
@@ -184,17 +189,17 @@ impl Engine {
         };
         let prepared;
         let aids = match aids {
-            Aids { presumed: None, trace: None, prepared: None } => {
-                prepared = self.conntrack.prepare(&headers, &packet.bytes, Zone::default());
+            Aids { presumed: None, trace: None, prepared: None, .. } => {
+                prepared = self.conntrack.prepare(headers, &packet.bytes, Zone::default());
                 Aids { prepared: Some(&prepared), ..aids }
             }
             aids => aids,
         };
         let mut passage = Passage {
             now,
-            key: Key::new(&headers, &packet.bytes),
-            state: PacketState { mark: packet.mark, ..PacketState::new(&headers) },
-            headers,
+            key: Key::new(headers, &packet.bytes),
+            state: PacketState { mark: packet.mark, ..PacketState::new(headers) },
+            headers: *headers,
             path: Path::Unrouted,
             in_iface,
             out_iface: None,

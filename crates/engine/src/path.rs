@@ -22,7 +22,7 @@ use kinwall_terms::{
     CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
 };
 use kinwall_topology::{Destination, RouteKind};
-use kinwall_wire::Headers;
+use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
 
 /// A packet under way: what the stages have found out so far.
@@ -59,6 +59,33 @@ pub(crate) struct Aids<'t> {
     pub(crate) prepared: Option<&'t Prepared>,
     /// Where its steps are written down.
     pub(crate) trace: Option<&'t mut Trace>,
+    /// What is known of its checksums, as long as it is the packet that came.
+    pub(crate) sums: Sums,
+}
+
+/// What is known of the checksums of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sums {
+    /// They have to be verified.
+    #[default]
+    Unknown,
+    /// That of the network header is right, and so is that of the transport header.
+    Right,
+}
+
+impl Sums {
+    /// Verifies those of the commonest packets; what is not right is left to the path, which
+    /// knows what is verified and when.
+    pub(crate) fn of(headers: &Headers, bytes: &[u8]) -> Sums {
+        let is_common = headers.fragment.is_none()
+            && !headers.length_missing
+            && matches!(headers.l4, L4::Tcp(_) | L4::Udp(_) | L4::Icmp(_));
+        match is_common && headers.verify_network_checksum(bytes) && headers.verify_checksum(bytes)
+        {
+            true => Sums::Right,
+            false => Sums::Unknown,
+        }
+    }
 }
 
 /// The end of a packet's life before the end of its path.
@@ -135,6 +162,7 @@ impl Engine {
         // `nf_conntrack_checksum=0` is said of captures whose checksums were left to the network
         // card: theirs is the header's too. A length left out of a header was never summed.
         if self.settings.tracking.tunables.checksum
+            && p.aids.sums == Sums::Unknown
             && !p.headers.length_missing
             && !p.headers.verify_network_checksum(&p.packet.bytes)
         {
@@ -162,6 +190,7 @@ impl Engine {
                     Headers::parse(&datagram).map_err(|error| Stop::drop(error.reason()))?;
                 p.packet.bytes = Cow::Owned(datagram);
                 p.aids.prepared = None;
+                p.aids.sums = Sums::Unknown;
                 p.key = Key::new(&p.headers, &p.packet.bytes);
                 let length = p.headers.total_length;
                 p.note(|| Step::Reassembled { length });
@@ -296,6 +325,7 @@ impl Engine {
     /// The packet's connection by the table, by what is known of it already where that still holds.
     fn look_up(&mut self, p: &Passage<'_, '_, '_>, zone: Zone, prerouting: bool) -> Tracked {
         let (headers, bytes) = (&p.headers, &*p.packet.bytes);
+        let prerouting = prerouting && p.aids.sums == Sums::Unknown;
         let packet = Arrived { headers, bytes, prerouting, now: p.now };
         match (p.aids.prepared, p.sought) {
             (Some(prepared), Some(found)) if zone == Zone::default() => {

@@ -11,7 +11,8 @@ pub struct Packet<'a> {
     pub headers: &'a Headers,
     /// Its bytes, from the network header on.
     pub bytes: &'a [u8],
-    /// Whether it came in from outside: only then are transport checksums verified.
+    /// Whether it came in from outside: only then are transport checksums verified. Who knows
+    /// them to be right may say no.
     pub prerouting: bool,
     /// The instant at which it is judged.
     pub now: Time,
