@@ -229,3 +229,45 @@ fn mistakes_are_shown_at_their_place() {
         assert!(ran.err.contains(word), "{word}\n{}", ran.err);
     }
 }
+
+#[test]
+fn differences_from_the_rules_in_force() {
+    let dir = folder("policy-diff");
+    let compiled = run("policy compile examples/policy/office.toml -o DIR", &dir, b"");
+    assert_eq!(compiled.status, 0, "{}", compiled.err);
+    let diff = "policy diff examples/policy/office.toml DIR/rules.v4 DIR/rules.v6";
+    let ran = run(diff, &dir, b"");
+    assert_eq!((ran.status, ran.out.as_str()), (0, "nothing differs\n"), "{}", ran.err);
+
+    let path = dir.join("rules.v4");
+    let rules = std::fs::read_to_string(&path).expect("rules");
+    let wide = "-A FORWARD -m conntrack --ctstate RELATED -j ACCEPT";
+    let invalid = "-A FORWARD -m conntrack --ctstate INVALID -j DROP";
+    std::fs::write(&path, rules.replace(invalid, wide)).expect("a file");
+    let ran = run(diff, &dir, b"");
+    let expected = format!("ipv4 filter\n+ {invalid}\n- {wide}\n");
+    assert_eq!((ran.status, ran.out.as_str()), (3, expected.as_str()), "{}", ran.err);
+
+    let established = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT";
+    let turned = rules.replace(invalid, "@").replace(established, invalid);
+    std::fs::write(&path, turned.replace('@', established)).expect("a file");
+    let ran = run(diff, &dir, b"");
+    let expected = "ipv4 filter\n  FORWARD has its rules in another order\n";
+    assert_eq!((ran.status, ran.out.as_str()), (3, expected), "{}", ran.err);
+
+    std::fs::write(&path, &rules).expect("a file");
+    if !can_run() {
+        return;
+    }
+    // What the kernel has after loading them is what the policy says.
+    for (tool, file) in [("iptables", "rules.v4"), ("ip6tables", "rules.v6")] {
+        let path = dir.join(file);
+        let script = format!("{tool}-restore < {0} && {tool}-save > {0}.now", path.display());
+        let output = Command::new("unshare").args(["-n", "sh", "-c", &script]).output();
+        let output = output.expect("unshare runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let line = "policy diff examples/policy/office.toml DIR/rules.v4.now DIR/rules.v6.now";
+    let ran = run(line, &dir, b"");
+    assert_eq!((ran.status, ran.out.as_str()), (0, "nothing differs\n"), "{}", ran.err);
+}

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod compile;
+pub mod difference;
 pub mod intent;
 pub mod kinds;
 pub mod language;

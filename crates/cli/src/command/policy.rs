@@ -1,6 +1,7 @@
 //! `kinwall policy`: from what an administrator wants to the rules that the kernel runs.
 
 mod compile;
+mod diff;
 
 use crate::failure::Failure;
 use crate::render::Mistake;
@@ -26,6 +27,7 @@ pub(crate) struct PolicyArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     Compile(compile::CompileArgs),
+    Diff(diff::DiffArgs),
 }
 
 /// The policy, and the kernel it is for.
@@ -76,5 +78,6 @@ impl PolicyFile {
 pub(crate) fn run(args: PolicyArgs) -> Result<(), Failure> {
     match args.command {
         Command::Compile(args) => compile::run(&args),
+        Command::Diff(args) => diff::run(&args),
     }
 }
