@@ -127,6 +127,57 @@ fn exposure_names_signalling_child_and_rules() {
     assert_eq!(lines, [8, 20]);
 }
 
+const FTP: &str = "--rules4 examples/ftp/rules.v4 --topology examples/ftp/topology.toml";
+
+#[test]
+fn questions_are_answered_with_a_packet_that_explain_takes_the_same_way() {
+    let dir = folder("prove-ask");
+    let rows = [
+        ("can wan reach lan on tcp 445 via ftp?", "no", None),
+        ("can wan reach lan on tcp 5000 via ftp?", "yes", Some("FORWARD rule 4")),
+        ("can wan reach lan on tcp 5000", "no", None),
+        ("can 10.1.0.7 reach 203.0.113.0/24 on tcp 21", "yes", Some("FORWARD rule 5")),
+        ("can eth1 reach eth0 on udp via ftp", "no", None),
+        ("can gateway reach wan on udp 53", "yes", Some("OUTPUT")),
+    ];
+    for (question, answer, by) in rows {
+        let ran = run(&format!("prove --format json {FTP} '{question}'"), &dir, &[]);
+        let found = objects(&ran);
+        assert_eq!(found.len(), 1, "{question}: {}{}", ran.out, ran.err);
+        assert_eq!(found[0]["answer"], answer, "{question}");
+        assert_eq!(found[0]["witness"].is_string(), answer == "yes", "{question}");
+        if let (Some(packet), Some(by)) = (found[0]["witness"].as_str(), by) {
+            let ran = run(&format!("explain {FTP} '{packet}'"), &dir, &[]);
+            assert!(ran.out.contains("ACCEPT") && ran.out.contains(by), "{packet}: {}", ran.out);
+        }
+    }
+}
+
+#[test]
+fn an_assertion_that_fails_shows_its_packet() {
+    let dir = folder("prove-assert");
+    let file = "# what must hold\nsmb: cannot wan reach lan on tcp 445 via ftp\n\
+                can lan reach wan on tcp 21\n";
+    fs::write(dir.join("good"), file).expect("written");
+    fs::write(dir.join("bad"), format!("{file}high: cannot wan reach lan on tcp via ftp\n"))
+        .expect("written");
+    fs::write(dir.join("ugly"), "a: can wan reach eth9\n").expect("written");
+    let ran = run(&format!("prove {FTP} --assert DIR/good"), &dir, &[]);
+    let expected = "holds smb: cannot wan reach lan on tcp 445 via ftp\n\
+                    holds can lan reach wan on tcp 21\n";
+    assert_eq!((ran.status, ran.out.as_str()), (0, expected), "{}", ran.err);
+    let ran = run(&format!("prove --format json {FTP} --assert DIR/bad"), &dir, &[]);
+    let found = objects(&ran);
+    assert_eq!(ran.status, 1);
+    assert_eq!((&found[2]["name"], &found[2]["holds"]), (&"high".into(), &false.into()));
+    let packet = found[2]["witness"].as_str().expect("a packet");
+    let ran = run(&format!("explain {FTP} '{packet}'"), &dir, &[]);
+    assert!(ran.out.contains("ACCEPT"), "{packet}: {}", ran.out);
+    let ran = run(&format!("prove {FTP} --assert DIR/ugly"), &dir, &[]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("`eth9` is no address and no interface"), "{}", ran.err);
+}
+
 #[test]
 fn half_a_question_is_no_proof() {
     let dir = folder("prove-half");

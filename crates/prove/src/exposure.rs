@@ -174,7 +174,7 @@ impl Reach<'_> {
     pub fn exposures(&mut self) -> Result<Vec<Exposure>, TooLarge> {
         let mut open: BTreeMap<u8, Open> = BTreeMap::new();
         let mut found = Vec::new();
-        for masters in self.connections()?.masters {
+        for (masters, members) in self.joined_masters()? {
             let open = match open.entry(masters.helper) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(entry) => entry.insert(self.open_by(masters.helper)?),
@@ -183,11 +183,29 @@ impl Reach<'_> {
                 continue;
             }
             for hostile in Hostile::ALL {
-                self.exposed_by(hostile, &masters, open, &mut found)?;
+                self.exposed_by(hostile, (&masters, &members), open, &mut found)?;
             }
         }
         self.space.check()?;
         Ok(found)
+    }
+
+    /// Masters of one helper together, whatever rule gave it to them, and one by one.
+    fn joined_masters(&mut self) -> Result<Vec<(Masters, Vec<Masters>)>, TooLarge> {
+        let mut joined: Vec<(Masters, Vec<Masters>)> = Vec::new();
+        for masters in self.connections()?.masters {
+            let same = |(known, _): &&mut (Masters, Vec<Masters>)| {
+                (known.helper, known.parent) == (masters.helper, masters.parent)
+            };
+            match joined.iter_mut().find(same) {
+                Some((all, members)) => {
+                    all.opened = self.space.or(&all.opened, &masters.opened);
+                    members.push(masters);
+                }
+                None => joined.push((masters.clone(), vec![masters])),
+            }
+        }
+        Ok(joined)
     }
 
     /// What passes as a child of `helper` and not as NEW.
@@ -224,7 +242,7 @@ impl Reach<'_> {
     fn exposed_by(
         &mut self,
         hostile: Hostile,
-        masters: &Masters,
+        (masters, members): (&Masters, &[Masters]),
         open: &Open,
         found: &mut Vec<Exposure>,
     ) -> Result<(), TooLarge> {
@@ -249,7 +267,7 @@ impl Reach<'_> {
                     let more = self.children(&instance, row, *direction, &by);
                     children = self.space.or(&children, &more);
                 }
-                let exposed = Exposed { hostile, class, masters, open, part: &part };
+                let exposed = Exposed { hostile, class, masters, members, open, part: &part };
                 self.describe(&exposed, &children, found)?;
             }
         }
@@ -391,7 +409,7 @@ impl Reach<'_> {
         children: &Set,
         found: &mut Vec<Exposure>,
     ) -> Result<(), TooLarge> {
-        let assigned_by = self.assigned_by(exposed.masters)?;
+        let assigned_by = self.assigned_by(exposed)?;
         let passing = self.space.and(children, &exposed.open.passing);
         for slice in self.slices(&passing) {
             let there = self.space.and(&passing, &slice.between.packets);
@@ -459,9 +477,14 @@ impl Reach<'_> {
     }
 
     /// The CT rules that name the helper, or that of the connections that announced it.
-    fn assigned_by(&mut self, masters: &Masters) -> Result<Vec<RuleId>, TooLarge> {
-        let mut rules = masters.rules.clone();
-        let mut parents: Vec<u8> = masters.parent.into_iter().collect();
+    fn assigned_by(&mut self, exposed: &Exposed<'_>) -> Result<Vec<RuleId>, TooLarge> {
+        let those = |masters: &&Masters| {
+            let first = self.space.and(&masters.opened, &exposed.part.first);
+            !self.space.is_empty(&first)
+        };
+        let members = exposed.members.iter().filter(those);
+        let mut rules: Vec<RuleId> = members.flat_map(|masters| masters.rules.clone()).collect();
+        let mut parents: Vec<u8> = exposed.masters.parent.into_iter().collect();
         let all = self.connections()?.masters;
         let mut at = 0;
         while let Some(parent) = parents.get(at).copied() {
@@ -517,6 +540,7 @@ struct Exposed<'e> {
     hostile: Hostile,
     class: u8,
     masters: &'e Masters,
+    members: &'e [Masters],
     open: &'e Open,
     part: &'e Part,
 }

@@ -10,6 +10,7 @@ pub mod exposure;
 pub mod field;
 mod marks;
 mod predicate;
+pub mod question;
 pub mod reach;
 mod readable;
 pub mod routes;

@@ -2,9 +2,10 @@
 
 use crate::field::Field;
 use crate::universe::{Universe, to_address, to_number};
-use kinwall_terms::{InterfaceName, L4Proto, Tuple};
+use kinwall_terms::{Family, InterfaceName, L4Proto, Tuple};
 use kinwall_wire::TcpFlags;
 use kinwall_wire::emit::{Gre, Icmp, Packet, Sctp, Tcp, Transport, Udp, UdpLite};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A packet, as far as sets tell packets apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +44,19 @@ impl Sample {
         let number = |field: Field| numbers[field.index()];
         let address = |field| {
             let (first, last) = universe.addresses.bounds(number(field));
+            let outsider = to_number(outsider(universe.family));
+            if field == Field::Src && (first..=last).contains(&outsider) {
+                return to_address(universe.family, outsider);
+            }
             // The first address of a network is no host's, and the next one often a gateway's.
             let inside = first.saturating_add(9).min(last.saturating_sub(1)).max(first);
             to_address(universe.family, inside)
         };
         let port = |field| {
-            let first = universe.ports.bounds(number(field)).0;
-            u16::try_from(first).unwrap_or(u16::MAX)
+            let (first, last) = universe.ports.bounds(number(field));
+            let usual = u128::from(USUAL_SPORT);
+            let takes_usual = field == Field::Sport && (first..=last).contains(&usual);
+            u16::try_from(if takes_usual { usual } else { first }).unwrap_or(u16::MAX)
         };
         let proto = universe.protos.value(number(Field::Proto)).map_or(OTHER_PROTO, L4Proto);
         Sample {
@@ -86,6 +93,17 @@ impl Sample {
         Packet::new(src, dst, transport)
     }
 }
+
+/// Somebody on the Internet (RFC 5737, RFC 3849).
+pub(crate) fn outsider(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::new(198, 51, 100, 9).into(),
+        Family::Ipv6 => Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9).into(),
+    }
+}
+
+/// A port that programs call from.
+pub(crate) const USUAL_SPORT: u16 = 40000;
 
 /// A protocol that no rule names: reserved for experiments (RFC 3692).
 const OTHER_PROTO: L4Proto = L4Proto(253);

@@ -1,5 +1,6 @@
 //! `kinwall prove`: what a hostile peer could do, computed for all packets at once.
 
+mod ask;
 mod json;
 mod text;
 mod watch;
@@ -9,6 +10,7 @@ use crate::failure::Failure;
 use crate::rule_files::Rules;
 use crate::setup;
 use crate::{masked, remarks, say};
+use ask::Asked;
 use clap::Args;
 use kinwall_engine::Engine;
 use kinwall_prove::exposure::Exposure;
@@ -18,7 +20,17 @@ use kinwall_prove::space::TooLarge;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_prove::universe::UniverseBuilder;
 use kinwall_terms::Family;
+use std::path::PathBuf;
 use watch::Watch;
+
+const EXAMPLES: &str = "\
+Examples:
+  kinwall prove --rules4 rules.v4 --rules6 rules.v6 --topology topology.toml
+  kinwall prove --rules4 rules.v4 --topology topology.toml \\
+      'can wan reach lan on tcp 445 via ftp?'
+
+A question is `can FROM reach TO [on PROTOCOL [PORT[-PORT]]] [via HELPER]`, or `cannot ...`;
+FROM and TO are an interface, a network, an address, gateway, wan or lan.";
 
 /// Prove what a hostile peer could do
 ///
@@ -27,9 +39,16 @@ use watch::Watch;
 /// spoofer could open that rules would not let pass otherwise. Where rules use a match that cannot
 /// be decided (limit, recent, string and others), both cases are answered.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  kinwall prove --rules4 rules.v4 --rules6 rules.v6 --topology \
-    topology.toml")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ProveArgs {
+    /// A question: it alone is answered, with a packet for `kinwall explain` where the answer is
+    /// yes
+    #[arg(value_name = "QUESTION")]
+    questions: Vec<String>,
+    /// Expectations, a question a line (`NAME: cannot wan reach lan on tcp 445`, # comments): exit
+    /// status 1 when one fails
+    #[arg(long = "assert", value_name = "FILE")]
+    asserts: Vec<PathBuf>,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -68,7 +87,8 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     for family in Family::ALL.into_iter().filter(|family| !families.contains(family)) {
         say::note(format_args!("no rules for {family} were given: nothing is said of it"));
     }
-    if args.format == Format::Json {
+    let mut asked = ask::read(&args, engine.topology())?;
+    if args.format == Format::Json && asked.is_empty() {
         json::powers()?;
     }
     for family in families {
@@ -77,19 +97,34 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         let book = Rulebook::new(ruleset, assumed);
         let watch = Watch::new();
         let work = |what: &str| watch.show(&format!("{family}: {what}"));
-        let found = prove(&engine, &book, &work);
-        watch.end();
-        let found = found.map_err(too_large)?;
-        print(&args, &rules, &found)?;
+        let reach = reach(&engine, &book, &asked, &work).map_err(too_large)?;
+        let mut found = Found { family, reach, book: &book, spoofing: vec![], exposures: vec![] };
+        if asked.is_empty() {
+            let proved = prove(&mut found);
+            watch.end();
+            proved.map_err(too_large)?;
+            print(&args, &rules, &found)?;
+        } else {
+            ask::answer(&args, &rules, &mut found, &mut asked)?;
+            watch.end();
+        }
     }
+    ask::judge(&args, &asked)
+}
+
+fn prove(found: &mut Found<'_>) -> Result<(), TooLarge> {
+    found.spoofing = found.reach.spoofing()?;
+    found.exposures = found.reach.exposures()?;
     Ok(())
 }
 
-fn prove<'a>(
+/// All packets of one family, told apart by rules, topology, helpers and questions.
+fn reach<'a>(
     engine: &'a Engine,
     book: &'a Rulebook<'a>,
+    asked: &[Asked],
     work: &'a dyn Fn(&str),
-) -> Result<Found<'a>, TooLarge> {
+) -> Result<Reach<'a>, TooLarge> {
     let settings = engine.settings();
     let family = book.family();
     let given = Given {
@@ -104,10 +139,8 @@ fn prove<'a>(
     let mut builder = UniverseBuilder::new(family, engine.topology());
     builder.rulebook(book);
     builder.helpers(engine.instances());
-    let mut reach = Reach::new(given, builder.build())?;
-    let spoofing = reach.spoofing()?;
-    let exposures = reach.exposures()?;
-    Ok(Found { family, reach, book, spoofing, exposures })
+    asked.iter().for_each(|asked| asked.question.prepare(&mut builder));
+    Reach::new(given, builder.build())
 }
 
 fn print(args: &ProveArgs, rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {

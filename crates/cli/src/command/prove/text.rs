@@ -82,7 +82,7 @@ fn list(items: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 /// Rules by place; the policies when there is none.
-fn because(rules: &Rules, found: &Found<'_>, ids: &[RuleId]) -> String {
+pub(super) fn because(rules: &Rules, found: &Found<'_>, ids: &[RuleId]) -> String {
     match ids {
         [] => "the chains' policies".to_owned(),
         ids => list(ids.iter().map(|id| place(rules, found, *id))),
@@ -99,7 +99,7 @@ fn place(rules: &Rules, found: &Found<'_>, id: RuleId) -> String {
     format!("{} {} ({file}{})", place.chain, place.number, place.line)
 }
 
-fn undecided(rules: &Rules, found: &Found<'_>, unknowns: &[Unknown]) -> Vec<String> {
+pub(super) fn undecided(rules: &Rules, found: &Found<'_>, unknowns: &[Unknown]) -> Vec<String> {
     let questions = unknowns.iter().filter_map(|unknown| found.reach.unknowns.question(*unknown));
     questions
         .map(|question| match question.rules.as_slice() {
