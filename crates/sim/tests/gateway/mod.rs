@@ -56,7 +56,20 @@ pub(crate) struct Gateway<'a> {
 const START: Time = Time(1_700_000_000_000_000_000);
 
 impl<'a> Gateway<'a> {
+    /// With rules in a script, to which those come that the attack brings.
     pub(crate) fn new(attack: &Attack, run: &Run, rules: &str, hosts: &'a Hosts) -> Gateway<'a> {
+        let settings = Settings::new(KernelVersion::DEFAULT, run.profile);
+        let rules = attack.rules(rules, &settings.instances);
+        Gateway::with_rules(attack, run, &[("rules", &rules)], hosts)
+    }
+
+    /// With rule files alone.
+    pub(crate) fn with_rules(
+        attack: &Attack,
+        run: &Run,
+        rules: &[(&str, &str)],
+        hosts: &'a Hosts,
+    ) -> Gateway<'a> {
         let mut topology = hosts.topology().clone();
         let mut settings = Settings::new(KernelVersion::DEFAULT, run.profile);
         let dangers = attack.dangers.iter().filter(|_| run.dangerous);
@@ -64,9 +77,9 @@ impl<'a> Gateway<'a> {
             let set = settings.set(&mut topology, key, value);
             set.unwrap_or_else(|error| panic!("{}: {error}", attack.name));
         }
-        let text = attack.rules(rules, &settings.instances);
-        let source = Source { name: "rules", text: &text, family: None };
-        let loaded = load(&[source], &Defines::default());
+        let sources: Vec<Source<'_>> =
+            rules.iter().map(|(name, text)| Source { name, text, family: None }).collect();
+        let loaded = load(&sources, &Defines::default());
         let loaded = loaded.unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", attack.name));
         let program = |f| Some(Program::compile(loaded.ruleset(f)?, &Options::default()));
         let engine = Engine::new(topology, settings, Family::ALL.map(program), 7);
