@@ -271,3 +271,16 @@ fn differences_from_the_rules_in_force() {
     let ran = run(line, &dir, b"");
     assert_eq!((ran.status, ran.out.as_str()), (0, "nothing differs\n"), "{}", ran.err);
 }
+
+#[test]
+fn a_policy_to_begin_with_compiles() {
+    let dir = folder("policy-init");
+    for topology in ["examples/ftp", "examples/ftp-bounce-attack", "tests/attacks/gateway"] {
+        let ran = run(&format!("policy init --topology {topology}/topology.toml"), &dir, b"");
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        assert!(ran.out.contains("interfaces = [\"eth1\"]"), "{}", ran.out);
+        let compiled = run("policy compile -", &dir, ran.out.as_bytes());
+        assert_eq!(compiled.status, 0, "{}{}", ran.out, compiled.err);
+        assert!(compiled.out.contains("--comment browse-web -j ACCEPT"), "{}", compiled.out);
+    }
+}

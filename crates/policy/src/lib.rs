@@ -8,6 +8,7 @@
 //! rules of no tool in particular, and [`mod@compile`] writes them for iptables or nftables.
 
 pub mod audit;
+pub mod beginning;
 pub mod compile;
 pub mod difference;
 pub mod intent;

@@ -2,6 +2,7 @@
 
 mod compile;
 mod diff;
+mod init;
 
 use crate::failure::Failure;
 use crate::render::Mistake;
@@ -28,6 +29,7 @@ pub(crate) struct PolicyArgs {
 enum Command {
     Compile(compile::CompileArgs),
     Diff(diff::DiffArgs),
+    Init(init::InitArgs),
 }
 
 /// The policy, and the kernel it is for.
@@ -79,5 +81,6 @@ pub(crate) fn run(args: PolicyArgs) -> Result<(), Failure> {
     match args.command {
         Command::Compile(args) => compile::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Init(args) => init::run(&args),
     }
 }
