@@ -456,7 +456,9 @@ impl Reach<'_> {
         let certain = space.certain(&tuples(only));
         let doubtful = space.minus(&space.possible(&tuples(only)), &certain);
         let exact = [(certain.clone(), true), (doubtful.clone(), false)].map(|(set, certain)| {
-            self.boxes_up_to(&set, CHILDREN_MAX_COUNT).map(|boxes| (boxes, certain))
+            self.boxes_up_to(&set, CHILDREN_MAX_COUNT)
+                .filter(is_short)
+                .map(|boxes| (boxes, certain))
         });
         let (boxes, but_new) = match exact {
             [Some(certain), Some(doubtful)] => ([certain, doubtful], false),
@@ -535,6 +537,12 @@ impl Reach<'_> {
     }
 }
 
+/// Whether boxes name few ranges.
+fn is_short(boxes: &Vec<Numbers>) -> bool {
+    let ranges = boxes.iter().flatten().map(Vec::len).sum::<usize>();
+    ranges <= RANGES_MAX_COUNT
+}
+
 /// What an exposure is found for.
 struct Exposed<'e> {
     hostile: Hostile,
@@ -568,7 +576,10 @@ const SLICES_MAX_COUNT: usize = 24;
 const SIGNALLING_MAX_COUNT: usize = 8;
 
 /// Boxes of children between two interfaces that are told apart exactly, at most.
-const CHILDREN_MAX_COUNT: usize = 32;
+const CHILDREN_MAX_COUNT: usize = 8;
+
+/// Ranges that such boxes name, at most: a list that nobody reads says no more.
+const RANGES_MAX_COUNT: usize = 128;
 
 /// The flag of a first packet.
 const SYN: u32 = 0x02;
