@@ -40,8 +40,8 @@ pub fn beginning(topology: &Topology) -> String {
     if let (Some((inside, _)), Some((outside, _))) = (inside, outside) {
         let _ = writeln!(
             text,
-            "\n[[intent]]\nname = \"browse\"\nservice = [\"web\", \"ping\"]\nfrom = \"{inside}\"\nto = \
-             \"{outside}\""
+            "\n[[intent]]\nname = \"browse\"\nservice = [\"web\", \"ping\"]\n\
+             from = \"{inside}\"\nto = \"{outside}\""
         );
     }
     text
