@@ -409,7 +409,8 @@ impl Engine {
     /// The way out of a packet of the gateway's own.
     fn route_sent(&self, p: &mut Passage<'_, '_, '_>) -> Stage {
         p.path = Path::Sent;
-        p.out_iface = self.topology.route_output(p.headers.dst).map_err(Stop::drop)?;
+        p.out_iface =
+            self.topology.route_output(p.headers.src, p.headers.dst).map_err(Stop::drop)?;
         let out = p.out_iface;
         p.note(|| Step::Routed { path: Path::Sent, out });
         Ok(())

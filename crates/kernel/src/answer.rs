@@ -231,7 +231,10 @@ impl Gathering {
         if self.unknown_rule {
             return Err(KernelError::Message("a rule that was not loaded by the harness".into()));
         }
-        let whole = self.last_seen.is_some_and(|stage| stage.point != Point::First);
+        // Fragments wait where a packet is seen first of all.
+        let whole = self.last_seen.is_some_and(|stage| {
+            stage.point != Point::First || !matches!(stage.hook, Hook::Prerouting | Hook::Output)
+        });
         let (verdict, decided_by) = match self.end {
             Some(end) => end,
             None if fragment && self.last_seen.is_some() && !whole => (Verdict::Consume, None),

@@ -23,11 +23,11 @@ use kinwall_wire::LinkFacts;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, bind,
+    sendto, setsockopt, socket, sockopt,
 };
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
@@ -254,11 +254,15 @@ impl Gateway {
 
     fn send_locally(&self, packet: &[u8]) -> Result<(), KernelError> {
         let sent = match frame::destination(packet) {
-            Some(std::net::IpAddr::V4(to)) => {
+            Some(IpAddr::V4(to)) => {
+                self.send_from(match frame::source(packet) {
+                    Some(IpAddr::V4(from)) if to.is_multicast() || to.is_broadcast() => from,
+                    _ => Ipv4Addr::UNSPECIFIED,
+                })?;
                 let to = SockaddrIn::from(SocketAddrV4::new(to, 0));
                 sendto(self.raw[0].as_raw_fd(), packet, &to, MsgFlags::empty())
             }
-            Some(std::net::IpAddr::V6(to)) => {
+            Some(IpAddr::V6(to)) => {
                 let scope = if to.is_multicast() || to.is_unicast_link_local() {
                     self.interface_of_source(packet)
                 } else {
@@ -288,6 +292,17 @@ impl Gateway {
     }
 
     /// The index of the interface that has the packet's source address; 0 when none has.
+    /// Binds the socket to an address, as programs do that send to groups: the interface that has
+    /// it is their way out. An address of somebody else is no address to bind to.
+    fn send_from(&self, from: Ipv4Addr) -> Result<(), KernelError> {
+        let bind_to = |address| {
+            bind(self.raw[0].as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, 0)))
+        };
+        bind_to(from)
+            .or_else(|_| bind_to(Ipv4Addr::UNSPECIFIED))
+            .map_err(|e| KernelError::io("binding a raw socket")(e.into()))
+    }
+
     fn interface_of_source(&self, packet: &[u8]) -> u32 {
         let source = frame::source(packet);
         let has = |link: &&crate::layout::Link| {

@@ -1,7 +1,7 @@
 //! Where packets go and where addresses live, for all of them at once.
 //!
 //! The topology answers for single addresses. Between the places where its answers change
-//! ([`ground`]) one address speaks for all; and of sources it only matters what becomes of them
+//! (`ground`) one address speaks for all; and of sources it only matters what becomes of them
 //! with one destination of each kind.
 
 use crate::cuts::{Cuts, CutsBuilder};
@@ -119,14 +119,14 @@ impl Routes {
             }
         }
         let local = universe.local_input();
-        let own = space.and(
-            &space.numbers(Field::Input, &[(local, local)]),
-            &set(src, &own_sources(&ground, &addresses)),
-        );
-        for (out, destinations) in sent(&ground, &addresses) {
-            let packets = space.and(&own, &set(dst, &destinations));
-            routes.sent = space.or(&routes.sent, &packets);
-            add_output(out, &packets);
+        let local = space.numbers(Field::Input, &[(local, local)]);
+        for (ways, sources) in sent(&ground, &addresses) {
+            let own = space.and(&local, &set(src, &sources));
+            for (out, destinations) in ways {
+                let packets = space.and(&own, &set(dst, &destinations));
+                routes.sent = space.or(&routes.sent, &packets);
+                add_output(out, &packets);
+            }
         }
         routes.outputs = outputs.into_iter().filter_map(|(name, set)| Some((name?, set))).collect();
         routes.outputs.sort_by_key(|(name, _)| *name);
@@ -254,15 +254,23 @@ fn own_sources(ground: &Ground<'_>, addresses: &[IpAddr]) -> Vec<usize> {
     own.map(|(piece, _)| piece).collect()
 }
 
-/// The gateway's own packets, by the interface they leave by.
-fn sent(ground: &Ground<'_>, addresses: &[IpAddr]) -> Vec<(Option<InterfaceName>, Vec<usize>)> {
-    let mut by_output: HashMap<_, Vec<usize>> = HashMap::new();
-    for (piece, dst) in addresses.iter().enumerate() {
-        if let Ok(out) = ground.topology.route_output(*dst) {
-            by_output.entry(out).or_default().push(piece);
+/// Destinations, by the interface by which packets to them leave.
+type Ways = BTreeMap<Option<InterfaceName>, Vec<usize>>;
+
+/// The gateway's own packets: sources that fare alike, with their ways out.
+fn sent(ground: &Ground<'_>, addresses: &[IpAddr]) -> BTreeMap<Ways, Vec<usize>> {
+    let mut alike: BTreeMap<Ways, Vec<usize>> = BTreeMap::new();
+    for source in own_sources(ground, addresses) {
+        let Some(src) = addresses.get(source) else { continue };
+        let mut ways = Ways::new();
+        for (piece, dst) in addresses.iter().enumerate() {
+            if let Ok(out) = ground.topology.route_output(*src, *dst) {
+                ways.entry(out).or_default().push(piece);
+            }
         }
+        alike.entry(ways).or_default().push(source);
     }
-    by_output.into_iter().collect()
+    alike
 }
 
 /// The pieces of the universe for which `holds`, asked once for each piece of the ground.

@@ -19,6 +19,7 @@ mod sctp;
 mod sip;
 mod tcp;
 mod tftp;
+mod wild;
 
 use crate::faults;
 use crate::random::Random;
@@ -166,6 +167,8 @@ const KINDS: &[(&str, usize, Session)] = &[
     ("sctp", 2, sctp::session),
     ("sip", 6, sip::session),
     ("odd", 4, odd::session),
+    ("tcp-wild", 2, wild::tcp),
+    ("sctp-wild", 1, wild::sctp),
 ];
 
 fn session(random: &mut Random, world: &World, only: Option<&str>) -> Script {

@@ -53,13 +53,23 @@ impl Topology {
     }
 
     /// Where a packet of the gateway's own goes: the interface it leaves by (the loopback
-    /// interface for own addresses).
-    pub fn route_output(&self, dst: IpAddr) -> Result<Option<InterfaceName>, Reason> {
+    /// interface for own addresses). Groups, 255.255.255.255 and IPv6 neighbours are reached by
+    /// the interface whose address the packet is sent from (for IPv6, a program names it).
+    pub fn route_output(&self, src: IpAddr, dst: IpAddr) -> Result<Option<InterfaceName>, Reason> {
+        let is_scoped = match dst {
+            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_multicast() || v6.is_unicast_link_local(),
+        };
         let route = self.route(dst);
-        // Groups and 255.255.255.255 have no route of their own; they leave by the default one.
+        // From no address of its own they leave by the default route.
         let by_default = || self.lookup(dst).and_then(|found| found.route().out);
         match route.kind {
             RouteKind::Local => Ok(Some(InterfaceName::LOOPBACK)),
+            RouteKind::Unicast | RouteKind::Broadcast | RouteKind::Multicast
+                if is_scoped && self.is_local(src) =>
+            {
+                Ok(self.interface_of(src))
+            }
             RouteKind::Broadcast => Ok(route.out.or_else(by_default)),
             RouteKind::Unicast | RouteKind::Anycast => Ok(route.out),
             RouteKind::Multicast => Ok(by_default()),

@@ -328,11 +328,23 @@ fn input_routing_delivers_forwards_or_drops() {
         let reason = topology.refused_on_arrival(ip(src), ip(dst), Some(name("in0")));
         assert_eq!(reason.is_some(), refused, "{src} {dst}");
     }
-    let outputs = [("10.1.0.5", Ok(Some("in0"))), ("10.2.0.1", Ok(Some("lo")))];
-    for (dst, out) in outputs {
-        assert_eq!(topology.route_output(ip(dst)), out.map(|out| out.map(name)), "{dst}");
+    let outputs = [
+        ("10.1.0.1", "10.1.0.5", Ok(Some("in0"))),
+        ("10.1.0.1", "10.2.0.1", Ok(Some("lo"))),
+        ("10.1.0.1", "10.9.0.1", Err(NoRoute)),
+        ("10.1.0.1", "224.0.0.251", Ok(Some("in0"))),
+        ("10.1.0.1", "255.255.255.255", Ok(Some("in0"))),
+        ("0.0.0.0", "224.0.0.251", Ok(Some("up"))),
+        // By the interface whose address is the source.
+        ("fd00:1::1", "ff02::1", Ok(Some("in0"))),
+        ("fe80::2", "ff02::1", Ok(Some("up"))),
+        ("fe80::2", "fe80::9", Ok(Some("up"))),
+        ("fd00:77::1", "ff02::1", Ok(Some("up"))),
+    ];
+    for (src, dst, out) in outputs {
+        let got = topology.route_output(ip(src), ip(dst));
+        assert_eq!(got, out.map(|out| out.map(name)), "{src} {dst}");
     }
-    assert_eq!(topology.route_output(ip("10.9.0.1")), Err(NoRoute));
 }
 
 #[test]

@@ -6,16 +6,18 @@ use kinwall_kernel::{Case, Change, Observed, ObservedConnection, ObservedExpecta
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
 use kinwall_rules::sets::Sets;
-use kinwall_terms::{Family, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
+use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Instant;
 
-/// kinwall's engine with the settings of a case. Its clock stands still, as the kernel's nearly
-/// does.
+/// kinwall's engine with the settings of a case. Its clock is the kernel's: the time since the
+/// case began.
 pub(crate) struct Ours {
     engine: Engine,
+    began: Instant,
     number: u64,
     /// Original tuples of connections by serial number, also of those that are gone.
     tuples: HashMap<u64, Tuple>,
@@ -23,7 +25,8 @@ pub(crate) struct Ours {
     packet: Option<Tuple>,
 }
 
-const NOW: Time = Time(1_000_000_000_000);
+/// The time at which a case begins.
+const START: Time = Time(1_000_000_000_000);
 
 impl Ours {
     /// Builds the engine; the text says what it does not accept.
@@ -45,17 +48,18 @@ impl Ours {
         let mut engine =
             Engine::new(topology, settings, Family::ALL.map(compile), 1).with_sets(sets);
         engine.set_events(true);
-        Ok(Ours { engine, number: 0, tuples: HashMap::new(), packet: None })
+        let began = Instant::now();
+        Ok(Ours { engine, began, number: 0, tuples: HashMap::new(), packet: None })
     }
 
-    /// What kinwall does with a packet, at a moment that never changes.
+    /// What kinwall does with a packet now.
     pub(crate) fn send(
         &mut self,
         ingress: kinwall_kernel::Ingress,
         link: LinkFacts,
         bytes: &[u8],
     ) -> Observed {
-        self.send_at(NOW, ingress, link, bytes)
+        self.send_at(START.after(self.began.elapsed()), ingress, link, bytes)
     }
 
     /// What kinwall does with a packet.
@@ -86,7 +90,9 @@ impl Ours {
         let helper = outcome.connection.and_then(|connection| connection.master_helper);
         let mut observed = Observed {
             verdict: outcome.verdict,
-            out: outcome.out_iface.filter(|_| left && accepted),
+            out: outcome
+                .out_iface
+                .filter(|name| left && accepted && *name != InterfaceName::LOOPBACK),
             ct_state: outcome.ct_state,
             direction: outcome.connection.map(|connection| connection.direction),
             status: outcome.connection.map(|connection| connection.status),

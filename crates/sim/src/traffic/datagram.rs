@@ -1,10 +1,11 @@
-//! Questions and answers without connections: UDP, UDPlite, GRE and protocols nobody knows.
+//! Questions and answers without connections: UDP, UDPlite, GRE, and protocols without a tracker,
+//! DCCP among them.
 
 use super::{Script, pair};
 use crate::random::Random;
 use crate::world::World;
 use kinwall_terms::L4Proto;
-use kinwall_wire::emit::{Checksum, Gre, Packet, Transport, Udp, UdpLite};
+use kinwall_wire::emit::{Checksum, Dccp, Gre, Packet, Transport, Udp, UdpLite};
 
 /// Some packets in both directions.
 pub(super) fn session(random: &mut Random, world: &World, script: &mut Script) {
@@ -22,6 +23,7 @@ pub(super) fn session(random: &mut Random, world: &World, script: &mut Script) {
             1 => Gre::new(0x0800).into(),
             2 => Gre::pptp(call[1 - from], round as u32).into(),
             3 => random.pick(&[L4Proto::ESP, L4Proto(253), L4Proto(4)]).into(),
+            4 => dccp(random, sport, dport),
             _ => Udp::new(sport, dport).into(),
         };
         let mut packet = Packet::new(src.address, dst.address, transport)
@@ -35,4 +37,11 @@ pub(super) fn session(random: &mut Random, world: &World, script: &mut Script) {
         }
         script.say(src, &packet);
     }
+}
+
+/// A packet of any type: Request, Response, Data, Ack, ... Reset.
+fn dccp(random: &mut Random, sport: u16, dport: u16) -> Transport {
+    let kind = random.below(10) as u8;
+    let (seq, ack) = (random.bits() >> 16, random.bits() >> 16);
+    Dccp { sport, dport, kind, seq, ack, options: vec![0; 4] }.into()
 }
