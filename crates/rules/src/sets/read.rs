@@ -103,6 +103,12 @@ impl Reader {
             }
             [command, name] if is(command, &["flush", "-F", "--flush"]) => self.flush(name),
             [command] if is(command, &["COMMIT"]) => Ok(()),
+            [command, ..] if is(command, &["create", "-N", "--create", "n"]) => {
+                Err(command.mistake("create needs a name and a type behind it"))
+            }
+            [command, ..] if is(command, &["add", "-A", "--add"]) => {
+                Err(command.mistake("add needs a name and an element behind it"))
+            }
             [command, ..] => Err(command
                 .mistake(format!("{:?} is not understood in a file of sets", command.text))
                 .help(
