@@ -177,3 +177,14 @@ fn the_rule_that_takes_a_helper_away_is_named() {
         }
     }
 }
+
+#[test]
+fn rules_whose_link_layer_addresses_were_masked_are_audited() {
+    let dir = folder("audit-masked");
+    let rules = "*filter\n:FORWARD ACCEPT [0:0]\n\
+        -A FORWARD -m mac --mac-source XX:XX:XX:XX:XX:XX -j ACCEPT\nCOMMIT\n";
+    fs::write(dir.join("rules.v4"), rules).expect("written");
+    let ran = run("audit DIR/rules.v4", &dir, &[]);
+    assert_eq!(ran.status, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("1 link-layer address"), "{}", ran.err);
+}

@@ -2,6 +2,7 @@
 
 use super::AuditArgs;
 use crate::failure::Failure;
+use crate::masked;
 use crate::rule_files::Rules;
 use crate::source::{self, Text};
 use crate::topology_file::TopologyFile;
@@ -82,6 +83,7 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
             "no rules: name a file, `-` for the standard input, --rules4 or --rules6",
         )));
     }
+    masked::replace(&mut sources);
     let rules = Rules::load(sources, &args.defines)?;
     let topology = TopologyFile::read(args.topology.as_ref())?.topology;
     let settings = Settings::new(args.kernel, Profile::Linux);
