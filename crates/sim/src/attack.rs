@@ -13,6 +13,7 @@ use crate::traffic::Ingress;
 use kinwall_helpers::Instances;
 use kinwall_replay::typed::{Typed, unescape};
 use kinwall_terms::Family;
+use kinwall_wire::emit;
 use talk::Talk;
 
 /// An attack, read.
@@ -192,10 +193,18 @@ impl Reader<'_> {
             _ if word.starts_with(['>', '<']) => {
                 let at = self.current.ok_or("nobody talks yet")?;
                 let talk = self.talks.get_mut(at).ok_or("nobody talks yet")?;
+                let (word, piece) = match word.split_once('/') {
+                    Some((word, piece)) => (word, Some(piece)),
+                    None => (word, None),
+                };
                 let mut packets = Vec::new();
                 for n in 0..count {
                     let payload = payload(&counted(rest, n)?)?;
-                    packets.push(talk.say(word, &payload)?);
+                    let whole = talk.say(word, &payload)?;
+                    match piece {
+                        Some(piece) => packets.extend(fragments(&whole, piece)?),
+                        None => packets.push(whole),
+                    }
                     if many {
                         packets.extend(talk.acknowledge(word));
                     }
@@ -241,6 +250,17 @@ impl Reader<'_> {
         Ok((ingress, typed.bytes))
     }
 }
+
+/// The fragments of a packet, each with `piece` bytes of what follows the IP header.
+fn fragments(whole: &(Ingress, Vec<u8>), piece: &str) -> Result<Vec<(Ingress, Vec<u8>)>, String> {
+    let (ingress, bytes) = whole;
+    let unit = piece.parse().map_err(|_| "a number belongs after /")?;
+    let pieces = emit::fragment(bytes, unit, FRAGMENTS_ID).map_err(|error| error.to_string())?;
+    Ok(pieces.into_iter().map(|piece| (*ingress, piece)).collect())
+}
+
+/// The identification of fragmented packets.
+const FRAGMENTS_ID: u32 = 7;
 
 /// The bytes of a payload: text with escapes, or `hex: ` and numbers, `XX*N` for N of a kind.
 fn payload(text: &str) -> Result<Vec<u8>, String> {

@@ -61,8 +61,12 @@ pub(super) fn inspect(
         (Direction::Original, b"REQ") => scratch.requests.remember(header.name),
         (Direction::Reply, kind) => {
             prolong(segment, effects);
-            if matches!(kind, b"REP" | b"PREP") {
-                reply(segment, &mut scratch.requests, &header, body_at, effects);
+            match kind {
+                b"REP" | b"PREP" => {
+                    reply(segment, &mut scratch.requests, &header, body_at, effects);
+                }
+                _ if announces(payload) => effects.note(Reason::HelperOrder, whole),
+                _ => {}
             }
         }
         _ => {}
@@ -79,8 +83,13 @@ fn reply(
     effects: &mut Effects,
 ) {
     let body = segment.payload.get(at..).unwrap_or_default();
-    let Some(parameters) = body.strip_prefix(b"CONNECT ") else { return };
     let whole = span(0, segment.payload.len());
+    let Some(parameters) = body.strip_prefix(b"CONNECT ") else {
+        if announces(segment.payload) {
+            effects.note(Reason::HelperMalformed, whole);
+        }
+        return;
+    };
     let Some(length) = parameters.iter().position(|&byte| byte == b'\n') else {
         effects.note(Reason::HelperPartial, whole);
         return;
@@ -97,6 +106,12 @@ fn reply(
     for Stream { port, announcement, port_span } in streams.list.into_iter().flatten() {
         effects.push(Effect::Expect(propose(segment, port, announcement, port_span)));
     }
+}
+
+/// Whether a line of it announces streams. That is the body's first line, and of a reply only.
+fn announces(payload: &[u8]) -> bool {
+    const LINE: &[u8] = b"\nCONNECT ";
+    payload.windows(LINE.len()).any(|window| window == LINE)
 }
 
 impl Requests {
