@@ -7,8 +7,9 @@ use std::path::PathBuf;
 /// Where the rules come from.
 #[derive(Args, Debug)]
 pub(crate) struct RuleArgs {
-    /// A rule file: iptables-save or ip6tables-save output, or a shell script of iptables and
-    /// ip6tables commands. IPv4 or IPv6 is told by name (`*.v6`, `ip6tables`) or by content
+    /// A rule file: iptables-save or ip6tables-save output, a shell script of iptables and
+    /// ip6tables commands, or what `nft -j list ruleset` prints. IPv4 or IPv6 is told by name
+    /// (`*.v6`, `ip6tables`) or by content; nftables may have both
     #[arg(long = "rules", value_name = "FILE")]
     pub rules: Vec<PathBuf>,
     /// A rule file for IPv4, whatever its name

@@ -2,8 +2,8 @@
 
 use crate::args::RuleArgs;
 use crate::failure::Failure;
-use crate::render;
 use crate::source::Text;
+use crate::{render, say};
 use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_terms::Family;
 
@@ -41,7 +41,13 @@ impl Rules {
             .map(|source| Source { name: &source.name, text: &source.text, family: source.family })
             .collect();
         match load::load(&texts, &named) {
-            Ok(loaded) => Ok(Rules { sources, loaded }),
+            Ok(loaded) => {
+                for remark in &loaded.remarks {
+                    let name = sources.get(usize::from(remark.file)).map_or("", |s| &s.name);
+                    say::note(format_args!("{name}: {}", remark.text));
+                }
+                Ok(Rules { sources, loaded })
+            }
             Err(mistakes) => Err(render::show_all(&sources, &mistakes, "rules")),
         }
     }

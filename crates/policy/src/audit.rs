@@ -26,9 +26,6 @@ pub fn audit(gateway: &Gateway<'_>) -> Vec<Finding> {
         (check.run)(gateway, &visits, &mut report);
         findings.append(&mut report.found);
     }
-    for finding in &mut findings {
-        allow::apply(gateway, finding);
-    }
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.check.code, f.family);
         key(a).cmp(&key(b)).then_with(|| a.origin().cmp(&b.origin()))

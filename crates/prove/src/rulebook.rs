@@ -151,11 +151,12 @@ impl<'a> Rulebook<'a> {
         let after = self.chains.partition_point(|chain| chain.first <= id.0);
         // Empty chains begin where the next one does: the last that begins here has the rule.
         let chain = self.chains.get(after.checked_sub(1)?)?;
+        let (name, number) = rule.known_as(chain.name, id.0 - chain.first + 1);
         Some(RuleRef {
             family: self.family,
             table: chain.table,
-            chain: chain.name.to_owned(),
-            number: id.0 - chain.first + 1,
+            chain: name,
+            number,
             file: rule.origin.file,
             line: rule.origin.line,
         })

@@ -25,6 +25,7 @@ pub mod load;
 pub mod matches;
 pub mod memory;
 pub mod naive;
+mod nft;
 pub mod option;
 mod parse;
 pub mod print;

@@ -1,12 +1,13 @@
 //! Sources to rule sets: every file read, every mistake reported.
 //!
-//! A source is `iptables-save` text of one family, or a script of commands of both. Sources are
+//! A source is `iptables-save` text of one family, a script of commands of both, or the JSON of
+//! `nft -j list ruleset`. Sources are
 //! read in order: a later one adds to what an earlier one made, or replaces the tables it names.
 
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Mistakes, Origin, Span};
 use crate::ruleset::Ruleset;
-use crate::{file, shell};
+use crate::{file, nft, shell};
 use kinwall_terms::Family;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -71,6 +72,17 @@ pub struct Loaded {
     pub settings: Vec<SettingLine>,
     /// The modules that scripts load without options, in order.
     pub modules: Vec<String>,
+    /// What is to be said of rules of nftables.
+    pub remarks: Vec<Remark>,
+}
+
+/// What is said once of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Index of the source in the list that was loaded.
+    pub file: u16,
+    /// What is said.
+    pub text: String,
 }
 
 impl Loaded {
@@ -93,6 +105,9 @@ pub fn load(sources: &[Source<'_>], defines: &Defines) -> Result<Loaded, Vec<Dia
     let mut loaded = Loaded::default();
     for (index, source) in sources.iter().enumerate() {
         mistakes.file = u16::try_from(index).unwrap_or(u16::MAX);
+        if nft::is_json(source.text) {
+            continue;
+        }
         match is_script(source.text) {
             true => shell::read(source, &defines.0, &mut loaded, &mut mistakes),
             false => {
@@ -101,8 +116,17 @@ pub fn load(sources: &[Source<'_>], defines: &Defines) -> Result<Loaded, Vec<Dia
             }
         }
     }
-    for ruleset in loaded.rulesets.iter().flatten() {
-        check(ruleset, &mut mistakes);
+    // Chains of nftables come in among those of iptables, which must all be there.
+    for (index, source) in sources.iter().enumerate().filter(|(_, s)| nft::is_json(s.text)) {
+        mistakes.file = u16::try_from(index).unwrap_or(u16::MAX);
+        nft::read(source, &mut loaded, &mut mistakes);
+    }
+    // What nftables allows where, its own tool has checked.
+    let written = |source: &Source<'_>| !nft::is_json(source.text);
+    if sources.iter().all(written) {
+        for ruleset in loaded.rulesets.iter().flatten() {
+            check(ruleset, &mut mistakes);
+        }
     }
     match mistakes.into_sorted() {
         list if list.is_empty() => Ok(loaded),

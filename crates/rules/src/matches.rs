@@ -40,6 +40,7 @@ pub mod mark;
 pub mod mh;
 pub mod multiport;
 pub mod nfacct;
+pub mod nft;
 pub mod osf;
 pub mod owner;
 pub mod physdev;

@@ -114,7 +114,7 @@ pub fn table(rules: &TableRules, options: Options) -> String {
             if options.counters {
                 let _ = write!(out, "{} ", counters(rule.counters));
             }
-            out.push_str(&self::rule(&chain.name, rule));
+            out.push_str(&in_iptables(&chain.name, rule));
             out.push('\n');
         }
     }
@@ -126,8 +126,19 @@ fn counters(counters: Counters) -> String {
     format!("[{}:{}]", counters.packets, counters.bytes)
 }
 
-/// One rule, from `-A CHAIN` on.
+/// One rule, from `-A CHAIN` on; one of nftables in the words of nft.
 pub fn rule(chain: &str, rule: &Rule) -> String {
+    match &rule.native {
+        Some(native) => {
+            let handle = native.handle.map_or(String::new(), |n| format!(" # handle {n}"));
+            format!("{}: {}{handle}", native.chain, native.text)
+        }
+        None => in_iptables(chain, rule),
+    }
+}
+
+/// One rule, from `-A CHAIN` on, whatever it was written as.
+fn in_iptables(chain: &str, rule: &Rule) -> String {
     let mut out = Line::new(format!("-A {chain}"));
     specification(rule, &mut out);
     out.text

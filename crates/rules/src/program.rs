@@ -119,11 +119,13 @@ impl Program {
     pub fn reference(&self, id: RuleId) -> Option<RuleRef> {
         let compiled = self.rules.get(id.0 as usize)?;
         let chain = self.chains.get(compiled.chain.0 as usize)?;
+        let rule = &compiled.rule;
+        let (name, number) = rule.known_as(&chain.name, id.0 - chain.rules.start + 1);
         Some(RuleRef {
             family: self.family,
             table: chain.table,
-            chain: chain.name.clone(),
-            number: id.0 - chain.rules.start + 1,
+            chain: name,
+            number,
             file: compiled.rule.origin.file,
             line: compiled.rule.origin.line,
         })

@@ -6,6 +6,7 @@ use crate::option::Test;
 use crate::targets::{Target, set};
 use crate::value::{InterfacePattern, Network};
 use kinwall_terms::{Family, Hook, L4Proto, Table};
+use std::sync::Arc;
 
 /// The rules of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,7 @@ impl TableRules {
                 hook: None,
                 policy: None,
                 counters,
+                is_stage: false,
                 rules: vec![],
                 origin,
             });
@@ -158,6 +160,9 @@ pub struct Chain {
     pub policy: Option<Policy>,
     /// The counters the file gave it.
     pub counters: Counters,
+    /// Whether packets come to it that the built-in chain before it has accepted: nftables may
+    /// have several base chains at one hook. It decides every packet.
+    pub is_stage: bool,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
     /// Where it was declared.
@@ -171,6 +176,7 @@ impl Chain {
             hook: Some(hook),
             policy: Some(Policy::Accept),
             counters: Counters::default(),
+            is_stage: false,
             rules: Vec::new(),
             origin: Origin::default(),
         }
@@ -232,6 +238,25 @@ pub struct Rule {
     pub counters: Counters,
     /// Where it was written.
     pub origin: Origin,
+    /// What it was written as, when that was not the language of iptables.
+    pub native: Option<Arc<Native>>,
+}
+
+/// A rule of nftables, of which the model has one rule or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Native {
+    /// Its chain: family, table and name, `inet filter forward`.
+    pub chain: Arc<str>,
+    /// Its position in the chain, from 1; 0 for the chain's policy.
+    pub number: u32,
+    /// Its handle.
+    pub handle: Option<u64>,
+    /// The rule in the words of nft.
+    pub text: String,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// Whether it only leads from chain to chain, and nobody wrote it.
+    pub is_made: bool,
 }
 
 impl Rule {
@@ -248,6 +273,7 @@ impl Rule {
             target: None,
             counters: Counters::default(),
             origin,
+            native: None,
         }
     }
 
@@ -285,6 +311,15 @@ impl Rule {
             _ => [&None; 3],
         };
         asked.chain(changed.into_iter().flatten())
+    }
+
+    /// The chain and the number by which people know the rule, which stands in `chain` at
+    /// `number`.
+    pub fn known_as(&self, chain: &str, number: u32) -> (String, u32) {
+        match &self.native {
+            Some(native) => (native.chain.to_string(), native.number),
+            None => (chain.to_owned(), number),
+        }
     }
 
     /// The text of the first `-m comment`.

@@ -13,18 +13,26 @@ use kinwall_policy::audit::{self, CHECKS, Check, Finding, Severity};
 use kinwall_terms::KernelVersion;
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  iptables-save | kinwall audit -
+  nft -j list ruleset | kinwall audit -
+  kinwall audit --rules4 rules.v4 --rules6 rules.v6 --topology topology.toml \\
+      --sysctl /etc/sysctl.conf
+  kinwall audit --explain KW004
+  kinwall audit --rules4 rules.v4 --topology topology.toml \\
+      --why-not 'ftp from eth1 to 192.0.2.10:2121'";
+
 /// Find what is unsafe in rules and settings
 ///
 /// Each finding names the rule, says why it matters, and what to write instead. Exit status: 0
 /// nothing worse than notes, 3 warnings, 4 errors; 1 and 2 are failures of the audit itself. A
 /// comment in a rule allows a finding: -m comment --comment "kinwall:allow KW003 the reason".
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  iptables-save | kinwall audit -\n  kinwall audit --rules4 \
-    rules.v4 --rules6 rules.v6 --topology topology.toml --sysctl /etc/sysctl.conf\n  kinwall \
-    audit --explain KW004\n  kinwall audit --rules4 rules.v4 --topology topology.toml \\\n      \
-    --why-not 'ftp from eth1 to 192.0.2.10:2121'")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct AuditArgs {
-    /// Rule files; `-` is the standard input
+    /// Rule files: iptables-save, scripts of iptables commands, or JSON of nft; `-` is the
+    /// standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A rule file, as if it were named alone

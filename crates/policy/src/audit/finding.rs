@@ -1,9 +1,11 @@
 //! One thing that is wrong: what, where, why, and what to write instead.
 
+use super::allow;
 use super::registry::Check;
 use super::visit::Visit;
 use kinwall_rules::diagnostic::Origin;
 use kinwall_rules::print;
+use kinwall_rules::ruleset::Rule;
 use kinwall_terms::{Family, Table};
 use std::fmt;
 
@@ -38,14 +40,39 @@ impl fmt::Display for Severity {
 /// Where a rule stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its table.
-    pub table: Table,
+    /// Its table; of nftables with the family.
+    pub table: String,
     /// Its chain.
     pub chain: String,
     /// Its number in the chain, from 1; 0 for the chain's policy.
     pub number: u32,
+    /// Its handle in nftables.
+    pub handle: Option<u64>,
     /// Its file and line.
     pub origin: Origin,
+}
+
+impl Place {
+    /// Of a rule that stands in `chain` at `number`.
+    pub(crate) fn of(table: Table, chain: &str, number: u32, rule: &Rule) -> Place {
+        let origin = rule.origin;
+        let native = rule.native.as_deref();
+        let split = native.and_then(|native| {
+            let (table, chain) = native.chain.rsplit_once(' ')?;
+            Some((table.to_owned(), chain.to_owned(), native.number, native.handle))
+        });
+        let (table, chain, number, handle) =
+            split.unwrap_or_else(|| (table.to_string(), chain.to_owned(), number, None));
+        Place { table, chain, number, handle, origin }
+    }
+
+    /// The rule as messages speak of it: by its handle, or else by its line.
+    pub(crate) fn word(&self) -> String {
+        match self.handle {
+            Some(handle) => format!("handle {handle}"),
+            None => format!("line {}", self.origin.line),
+        }
+    }
 }
 
 /// One finding.
@@ -78,9 +105,20 @@ impl Finding {
     }
 
     pub(crate) fn at(&mut self, visit: &Visit<'_>) -> &mut Finding {
-        self.family = Some(visit.family);
-        self.place = Some(visit.place());
-        self.rule = Some(print::rule(visit.chain, visit.rule));
+        self.at_rule(visit.family, visit.place(), visit.chain, visit.rule)
+    }
+
+    pub(crate) fn at_rule(
+        &mut self,
+        family: Family,
+        place: Place,
+        chain: &str,
+        rule: &Rule,
+    ) -> &mut Finding {
+        self.family = Some(family);
+        self.place = Some(place);
+        self.rule = Some(print::rule(chain, rule));
+        self.allowed = allow::reason(rule, self.check.code);
         self
     }
 

@@ -33,6 +33,8 @@ pub struct Visit<'a> {
     pub rule: &'a Rule,
     /// The rules that jump there, the outermost first.
     jumps: Rc<[&'a Rule]>,
+    /// Whether its target is the next base chain: for its own, that is to accept.
+    leads_on: bool,
 }
 
 /// What has been laid out, by family, table and hook.
@@ -51,7 +53,12 @@ impl<'a> Visits<'a> {
                     let policy = chain.policy.unwrap_or(Policy::Accept);
                     let mut list = Vec::new();
                     let at = (rules, table, hook);
-                    lay_out(at, hook.chain(), &Rc::from([]), &mut Vec::new(), &mut list);
+                    let mut todo = vec![hook.chain()];
+                    let mut next = 0;
+                    while let Some(chain) = todo.get(next).copied() {
+                        lay_out(at, chain, &Rc::from([]), &mut Vec::new(), (&mut list, &mut todo));
+                        next += 1;
+                    }
                     lists.push((family, table, hook, policy, list));
                 }
             }
@@ -87,7 +94,7 @@ fn lay_out<'a>(
     chain: &'a str,
     jumps: &Rc<[&'a Rule]>,
     open: &mut Vec<&'a str>,
-    list: &mut Vec<Visit<'a>>,
+    (list, stages): (&mut Vec<Visit<'a>>, &mut Vec<&'a str>),
 ) {
     let (rules, table, hook) = at;
     let Some(found) = rules.table(table).and_then(|table| table.chain(chain)) else { return };
@@ -101,15 +108,24 @@ fn lay_out<'a>(
         }
         let family = rules.family;
         let jumps = Rc::clone(jumps);
-        let visit = Visit { family, table, hook, chain, number, rule, jumps };
         let next = match &rule.target {
             Some(Target::Jump(next) | Target::Goto(next)) => Some(&**next),
             _ => None,
         };
+        // A base chain behind others is laid out once, whatever they accept.
+        let is_stage = |next: &&str| {
+            rules.table(table).and_then(|table| table.chain(next)).is_some_and(|c| c.is_stage)
+        };
+        let leads_on = next.is_some_and(|next| is_stage(&next));
+        if let Some(next) = next.filter(|next| leads_on && !stages.contains(next)) {
+            stages.push(next);
+        }
+        let next = next.filter(|_| !leads_on);
+        let visit = Visit { family, table, hook, chain, number, rule, jumps, leads_on };
         let behind = next.map(|next| (next, visit.parts().collect::<Rc<[&Rule]>>()));
         list.push(visit);
         if let Some((next, behind)) = behind {
-            lay_out(at, next, &behind, open, list);
+            lay_out(at, next, &behind, open, (list, stages));
         }
     }
     open.pop();
@@ -118,12 +134,7 @@ fn lay_out<'a>(
 impl<'a> Visit<'a> {
     /// Where the rule stands.
     pub fn place(&self) -> Place {
-        Place {
-            table: self.table,
-            chain: self.chain.to_owned(),
-            number: self.number,
-            origin: self.rule.origin,
-        }
+        Place::of(self.table, self.chain, self.number, self.rule)
     }
 
     /// The jumps and the rule itself: all must match.
@@ -138,7 +149,7 @@ impl<'a> Visit<'a> {
 
     /// Whether it lets a packet pass.
     pub fn accepts(&self) -> bool {
-        matches!(self.rule.target, Some(Target::Accept))
+        matches!(self.rule.target, Some(Target::Accept)) || self.leads_on
     }
 
     /// Whether it ends a packet.

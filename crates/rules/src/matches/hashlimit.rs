@@ -11,7 +11,7 @@
 //! A table holds at most as many groups as Linux's: `--hashlimit-htable-max`, else eight for each
 //! place of `--hashlimit-htable-size`. When it is full a packet of a new group is dropped.
 
-mod rate;
+pub(crate) mod rate;
 mod table;
 
 use crate::diagnostic::Diagnostic;

@@ -155,6 +155,8 @@ matches! {
     Multiport = multiport,
     /// `nfacct`: a named account.
     Nfacct = nfacct,
+    /// `nft`: an expression of nftables without a counterpart.
+    Nft = nft,
     /// `osf`: the sending system, by its fingerprint.
     Osf = osf,
     /// `owner`: the process behind an own packet.

@@ -71,11 +71,7 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
     ];
     for (paths, family) in families {
         for path in paths {
-            let (name, text) = (path.display().to_string(), source::read(path)?);
-            if text.trim_start().starts_with('{') {
-                return Err(Failure::file(path, "this is JSON; rules of nftables are not read"));
-            }
-            sources.push(Text { name, text, family });
+            sources.push(Text::read(path, family)?);
         }
     }
     if sources.is_empty() {

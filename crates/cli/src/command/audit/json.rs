@@ -40,8 +40,9 @@ fn place(place: &Place, rules: &Rules) -> Value {
     json!({
         "file": name_of(rules, place.origin.file),
         "line": place.origin.line,
-        "table": place.table.name(),
+        "table": place.table,
         "chain": place.chain,
         "number": place.number,
+        "handle": place.handle,
     })
 }

@@ -4,7 +4,7 @@ use super::{file_of, name_of};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use anstyle::{AnsiColor, Color, Style};
-use kinwall_policy::audit::{Check, Finding, Severity};
+use kinwall_policy::audit::{Check, Finding, Place, Severity};
 use std::io::Write;
 
 const BOLD: Style = Style::new().bold();
@@ -47,17 +47,21 @@ pub(super) fn print(findings: &[Finding], rules: &Rules) -> Result<(), Failure> 
 fn place(finding: &Finding, rules: &Rules) -> String {
     match (&finding.place, finding.family) {
         (Some(place), family) => format!(
-            "{}:{} ({}{} {} {})",
+            "{}:{} ({}{})",
             file_of(rules, finding).unwrap_or(""),
             place.origin.line,
             family.map_or(String::new(), |family| format!("{family} ")),
-            place.table,
-            place.chain,
-            place.number
+            in_chain(place)
         ),
         (None, Some(family)) => family.to_string(),
         (None, None) => String::from("settings"),
     }
+}
+
+/// Table, chain and number of a rule, or its handle.
+fn in_chain(place: &Place) -> String {
+    let handle = place.handle.map_or(String::new(), |handle| format!(", handle {handle}"));
+    format!("{} {} {}{handle}", place.table, place.chain, place.number)
 }
 
 fn one(out: &mut impl Write, finding: &Finding, rules: &Rules) -> Result<(), Failure> {
@@ -76,11 +80,7 @@ fn one(out: &mut impl Write, finding: &Finding, rules: &Rules) -> Result<(), Fai
     writeln!(out, "  {}.", finding.message)?;
     for related in &finding.related {
         let name = name_of(rules, related.origin.file).unwrap_or("");
-        writeln!(
-            out,
-            "  {DIM}with {name}:{} ({} {} {}){DIM:#}",
-            related.origin.line, related.table, related.chain, related.number
-        )?;
+        writeln!(out, "  {DIM}with {name}:{} ({}){DIM:#}", related.origin.line, in_chain(related))?;
     }
     writeln!(out, "  why: {}", check.why)?;
     writeln!(out, "  exploit: {}", check.exploit)?;

@@ -26,13 +26,13 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                 let Some(first) = robs.first() else { continue };
                 let message = format!(
                     "{helper} is never assigned to what an earlier rule of the raw table accepts \
-                     or decides (line {})",
-                    first.rule.origin.line
+                     or decides ({})",
+                    first.place().word()
                 );
                 let fix = format!(
-                    "move this rule before line {}, or let that one only drop: ! -s NETWORKS -j \
+                    "move this rule before {}, or let that one only drop: ! -s NETWORKS -j \
                      DROP instead of -s NETWORK -j ACCEPT",
-                    first.rule.origin.line
+                    first.place().word()
                 );
                 report.add(message, fix).at(assignment).with(robs.iter().copied());
             }

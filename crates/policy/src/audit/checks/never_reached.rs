@@ -5,7 +5,6 @@ use crate::audit::visit::includes;
 use crate::audit::{Gateway, Place, Report, Severity, Visits};
 use kinwall_rules::matches::Match;
 use kinwall_rules::option::Test;
-use kinwall_rules::print;
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::targets::Target;
 use kinwall_rules::value::{InterfacePattern, Network};
@@ -21,24 +20,18 @@ pub(super) fn run(gateway: &Gateway<'_>, _: &Visits<'_>, report: &mut Report) {
                 for (rule, number) in chain.rules.iter().zip(1..) {
                     let looked_at = ending.iter().rev().take(LOOK_BACK);
                     let cover = looked_at.rev().find(|(_, earlier)| covers(earlier, rule));
-                    let place = |number, rule: &Rule| Place {
-                        table,
-                        chain: chain.name.clone(),
-                        number,
-                        origin: rule.origin,
-                    };
-                    if let Some((at, earlier)) = cover {
+                    let place = |number, rule: &Rule| Place::of(table, &chain.name, number, rule);
+                    if let Some((at, earlier)) = cover.filter(|(_, by)| is_apart(by, rule)) {
+                        let first = place(*at, earlier);
                         let message = format!(
-                            "this rule is never reached: line {} decides every packet it could \
-                             match",
-                            earlier.origin.line
+                            "this rule is never reached: {} decides every packet it could match",
+                            first.word()
                         );
-                        let fix =
-                            format!("drop it, or move it before line {}", earlier.origin.line);
-                        let finding = report.add(message, fix).in_family(family);
-                        finding.place = Some(place(number, rule));
-                        finding.rule = Some(print::rule(&chain.name, rule));
-                        finding.related.push(place(*at, earlier));
+                        let fix = format!("drop it, or move it before {}", first.word());
+                        let here = place(number, rule);
+                        let finding =
+                            report.add(message, fix).at_rule(family, here, &chain.name, rule);
+                        finding.related.push(first);
                         if earlier.target == rule.target {
                             finding.severity(Severity::Note);
                         }
@@ -49,6 +42,14 @@ pub(super) fn run(gateway: &Gateway<'_>, _: &Visits<'_>, report: &mut Report) {
                 }
             }
         }
+    }
+}
+
+/// Whether both were written, and not as one rule.
+fn is_apart(earlier: &Rule, rule: &Rule) -> bool {
+    match (&earlier.native, &rule.native) {
+        (_, None) => true,
+        (one, Some(two)) => !two.is_made && one.as_ref().is_none_or(|one| one != two),
     }
 }
 
