@@ -22,7 +22,8 @@ use kinwall_terms::{
     CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
 };
 use kinwall_topology::{Destination, RouteKind};
-use kinwall_wire::{Headers, L4};
+use kinwall_wire::ipv6::HEADER_LENGTH;
+use kinwall_wire::{ExtensionKind, Headers, L4, ipv6_ext};
 use std::borrow::Cow;
 
 /// A packet under way: what the stages have found out so far.
@@ -167,6 +168,12 @@ impl Engine {
             && !p.headers.verify_network_checksum(&p.packet.bytes)
         {
             return Err(Stop::drop(Reason::BadNetworkChecksum));
+        }
+        // On arrival Linux reads these options alone, and only where they come first.
+        if p.headers.extensions.offset(ExtensionKind::HopByHop) == Some(HEADER_LENGTH as u16)
+            && !ipv6_ext::accepts_options(p.headers.packet(&p.packet.bytes))
+        {
+            return Err(Stop::drop(Reason::MalformedNetworkHeader));
         }
         match self.topology.refused_on_arrival(p.headers.src, p.headers.dst, p.in_iface) {
             Some(reason) => Err(Stop::drop(reason)),

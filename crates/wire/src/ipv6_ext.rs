@@ -5,6 +5,7 @@
 //! everything newer end the walk and are the packet's protocol. No next header (59) ends it too.
 
 use crate::headers::{Fragment, ParseError};
+use crate::ipv6::HEADER_LENGTH;
 use crate::reader::array_at;
 use kinwall_terms::L4Proto;
 
@@ -194,6 +195,50 @@ fn step(packet: &[u8], at: u16, kind: ExtensionKind) -> Option<Step> {
     Some(Step { next: L4Proto(*next), end: u16::try_from(end).ok()?, fragment })
 }
 
+/// Whether Linux takes a packet with these hop-by-hop options from a neighbour; `packet` begins
+/// with the IPv6 header that they follow. What it does not take is dropped before any hook: too
+/// much padding, or padding with contents (RFC 4942 section 2.1.9.5), more than eight options,
+/// options it does not know and that ask to be refused (RFC 8200 section 4.2), wrong lengths.
+pub fn accepts_options(packet: &[u8]) -> bool {
+    const PADDING_MAX_BYTES: usize = 7;
+    const OPTIONS_MAX_COUNT: usize = 8;
+    const PAD1: u8 = 0;
+    const PADN: u8 = 1;
+    const ROUTER_ALERT: u8 = 5;
+    const JUMBO: u8 = 0xc2;
+    let header = packet.get(HEADER_LENGTH..).unwrap_or_default();
+    let length = header.get(1).map_or(0, |units| (usize::from(*units) + 1) * 8);
+    let Some(mut rest) = header.get(2..length) else { return false };
+    let (mut padding, mut count) = (0, 0);
+    while let Some(&kind) = rest.first() {
+        let length = match kind {
+            PAD1 => 1,
+            _ => rest.get(1).map_or(usize::MAX, |length| usize::from(*length) + 2),
+        };
+        let Some((option, after)) = rest.split_at_checked(length) else { return false };
+        let content = option.get(2..).unwrap_or_default();
+        if matches!(kind, PAD1 | PADN) {
+            padding += length;
+            if padding > PADDING_MAX_BYTES || content.iter().any(|byte| *byte != 0) {
+                return false;
+            }
+        } else {
+            (padding, count) = (0, count + 1);
+            let is_fine = match kind {
+                ROUTER_ALERT => content.len() == 2,
+                // A packet that is as long as that reaches no capture, and no link of today.
+                JUMBO => false,
+                unknown => unknown >> 6 == 0,
+            };
+            if !is_fine || count > OPTIONS_MAX_COUNT {
+                return false;
+            }
+        }
+        rest = after;
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +334,31 @@ mod tests {
     fn numbers_go_round() {
         for kind in ExtensionKind::ALL {
             assert_eq!(ExtensionKind::from_number(kind.number()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn options_from_neighbours() {
+        let rows: &[(&[u8], bool)] = &[
+            (&[1, 4, 0, 0, 0, 0], true),
+            (&[0, 0, 0, 0, 0, 0], true),
+            (&[5, 2, 0, 0, 1, 0], true),
+            (&[1, 4, 0, 9, 0, 0], false),
+            (&[1, 5, 0, 0, 0, 0], false),
+            (&[1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
+            (&[0, 1, 5, 0, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0], false),
+            (&[1, 4, 0, 0, 0, 0, 5, 2, 0, 0, 1, 4, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0], false),
+            (&[5, 3, 0, 0, 0, 0], false),
+            (&[0x1e, 4, 0, 0, 0, 0], true),
+            (&[0x5e, 4, 0, 0, 0, 0], false),
+            (&[0xc2, 4, 0, 1, 0, 0], false),
+            (&[3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 3, 0], false),
+        ];
+        for (options, expected) in rows {
+            let mut packet = vec![0; HEADER_LENGTH];
+            packet.extend([59, ((options.len() + 2) / 8 - 1) as u8]);
+            packet.extend(*options);
+            assert_eq!(accepts_options(&packet), *expected, "{options:?}");
         }
     }
 }
