@@ -209,6 +209,9 @@ impl Reach<'_> {
                 Some(self.space.held(set, mark.mark.invert))
             }
             // Without a connection it does not match, `!` or not.
+            Match::Connmark(mark) if view.situation.tracked == Tracked::Template => {
+                Some(self.constant(mark.mark.holds(|mark| mark.matches(0))))
+            }
             Match::Connmark(_) if !view.situation.has_connection() => Some(self.space.nothing()),
             Match::Connmark(mark) => {
                 let set = view.connmark.equals(&self.space, mark.mark.value);
@@ -401,6 +404,9 @@ impl Reach<'_> {
         let states = conntrack.states.as_ref();
         if states.is_some_and(|test| self.space.is_empty(&self.states(test, situation))) {
             return Some(self.space.nothing());
+        }
+        if situation.tracked == Tracked::Template {
+            return Some(self.constant(conntrack.matches_template(self.family())));
         }
         if !situation.has_connection() {
             return Some(self.constant(states.is_some()));

@@ -233,7 +233,7 @@ impl<'a> Reach<'a> {
         let untracked = self.space.or(&start.notrack, &never);
         let those = match situation.tracked {
             Tracked::Untracked => untracked,
-            Tracked::NotYet => self.space.everything(),
+            Tracked::NotYet | Tracked::Template => self.space.everything(),
             _ => self.space.not(&untracked),
         };
         self.space.all_of([&input, &start.accept, &those, &self.can_be(situation)])
@@ -255,7 +255,9 @@ impl<'a> Reach<'a> {
         };
         let icmp = self.proto(icmp);
         match situation.tracked {
-            Tracked::NotYet | Tracked::Untracked | Tracked::Invalid => self.space.everything(),
+            Tracked::NotYet | Tracked::Template | Tracked::Untracked | Tracked::Invalid => {
+                self.space.everything()
+            }
             Tracked::Error => self.space.and(&icmp, &self.messages(errors)),
             Tracked::First | Tracked::Answered(_) => {
                 let other = self.flags_that_track(situation.tracked == Tracked::First);

@@ -26,6 +26,8 @@ pub struct Situation {
 pub enum Tracked {
     /// Nothing yet: rules of the raw table.
     NotYet,
+    /// Not yet, but a rule of the raw table has said how: that stands in for a connection.
+    Template,
     /// It belongs to no connection and opens none.
     Invalid,
     /// Rules switched tracking off, or it is of a kind that is never tracked.
@@ -60,6 +62,7 @@ impl Situation {
         match self.tracked {
             Tracked::NotYet | Tracked::Invalid => CtState::Invalid,
             Tracked::Untracked => CtState::Untracked,
+            Tracked::Template => CtState::New,
             Tracked::First if self.master.is_some() => CtState::Related,
             Tracked::First => CtState::New,
             Tracked::Answered(_) => CtState::Established,

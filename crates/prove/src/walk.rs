@@ -8,7 +8,7 @@ use crate::marks::Mark;
 use crate::predicate::{Sight, View};
 use crate::reach::Reach;
 use crate::rulebook::Step;
-use crate::situation::Situation;
+use crate::situation::{Situation, Tracked};
 use crate::space::Set;
 use crate::unknowns::Topic;
 use kinwall_rules::eval::RuleId;
@@ -28,7 +28,7 @@ pub(crate) struct Passed {
     /// Those it accepts.
     pub(crate) accept: Set,
     /// Those it gives back to the chain that led to it.
-    pub(crate) back: Set,
+    pub(crate) back: Phases,
     /// The marks after it.
     pub(crate) marks: Marks,
     /// The tracking templates it gives out: of those a packet meets the first counts.
@@ -59,11 +59,20 @@ pub(crate) struct WalkKey {
     marks: Option<Marks>,
 }
 
+/// Packets by what rules of the raw table have said until then of their tracking: nothing, how
+/// they are tracked, that they are not. In every other table nothing is said.
+pub(crate) type Phases = [Set; 3];
+
+/// Where nothing was said yet.
+const OPEN: usize = 0;
+const TEMPLATE: usize = 1;
+const NOTRACK: usize = 2;
+
 /// A walk under way.
 #[derive(Clone)]
 pub(crate) struct Walk {
     /// Who is still in the chain.
-    rest: Set,
+    rest: Phases,
     passed: Passed,
 }
 
@@ -78,19 +87,26 @@ impl Reach<'_> {
         marks: &Marks,
     ) -> Passed {
         let Some(entry) = self.given.book.entry(table, hook) else {
-            return Passed {
-                accept: self.space.everything(),
-                back: self.space.nothing(),
-                marks: marks.clone(),
-                templates: Vec::new(),
-            };
+            return Passed { accept: self.space.everything(), ..self.none_passed(marks.clone()) };
         };
         let mut passed = self.chain(entry, hook, situation, marks);
         if self.given.book.chain(entry).policy != Some(Policy::Drop) {
-            passed.accept = self.space.or(&passed.accept, &passed.back);
+            let back = self.space.any_of(&passed.back);
+            passed.accept = self.space.or(&passed.accept, &back);
         }
-        passed.back = self.space.nothing();
+        passed.back = self.phases(self.space.nothing());
         passed
+    }
+
+    /// Nobody has passed.
+    fn none_passed(&self, marks: Marks) -> Passed {
+        let back = self.phases(self.space.nothing());
+        Passed { accept: self.space.nothing(), back, marks, templates: Vec::new() }
+    }
+
+    /// Of these packets nothing was said yet.
+    fn phases(&self, open: Set) -> Phases {
+        [open, self.space.nothing(), self.space.nothing()]
     }
 
     /// The marks after a chain.
@@ -117,15 +133,10 @@ impl Reach<'_> {
             }
             return known;
         }
-        let passed = Passed {
-            accept: self.space.nothing(),
-            back: self.space.nothing(),
-            marks: marks.clone(),
-            templates: Vec::new(),
-        };
-        let mut walk = Walk { rest: self.space.everything(), passed };
+        let passed = self.none_passed(marks.clone());
+        let mut walk = Walk { rest: self.phases(self.space.everything()), passed };
         let mut at = 0;
-        while at < self.given.book.chain(chain).steps.len() && !self.space.is_empty(&walk.rest) {
+        while at < self.given.book.chain(chain).steps.len() && self.is_anybody(&walk.rest) {
             let plain = &self.given.book.chain(chain).plain;
             let run = plain.iter().skip(at).take_while(|plain| **plain).count();
             if run >= RUN_MIN_COUNT {
@@ -137,9 +148,15 @@ impl Reach<'_> {
             }
         }
         let Walk { rest, mut passed } = walk;
-        passed.back = self.space.or(&passed.back, &rest);
+        for (back, rest) in passed.back.iter_mut().zip(&rest) {
+            *back = self.space.or(back, rest);
+        }
         self.walks.insert(key, passed.clone());
         passed
+    }
+
+    fn is_anybody(&self, phases: &Phases) -> bool {
+        phases.iter().any(|set| !self.space.is_empty(set))
     }
 
     /// The rules of a chain from one position to another.
@@ -155,7 +172,7 @@ impl Reach<'_> {
             let chain = self.given.book.chain(chain);
             let id = RuleId(chain.first + at as u32);
             let step = chain.steps.get(at).copied().unwrap_or(Step::Pass);
-            if step != Step::Pass && !self.space.is_empty(&walk.rest) {
+            if step != Step::Pass && self.is_anybody(&walk.rest) {
                 (self.given.work)("what the rules let through");
                 self.rule(id, step, hook, situation, walk);
             }
@@ -175,56 +192,78 @@ impl Reach<'_> {
         let run = match self.runs.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let passed = Passed {
-                    accept: self.space.nothing(),
-                    back: self.space.nothing(),
-                    marks: Marks::default(),
-                    templates: Vec::new(),
-                };
-                let mut run = Walk { rest: self.space.everything(), passed };
+                let passed = self.none_passed(Marks::default());
+                let mut run = Walk { rest: self.phases(self.space.everything()), passed };
                 self.rules(chain, positions, hook, situation, &mut run);
                 self.runs.insert(key, run.clone());
                 run
             }
         };
-        let (space, here) = (&self.space, walk.rest.clone());
-        let passed = &mut walk.passed;
-        passed.accept = space.or(&passed.accept, &space.and(&here, &run.passed.accept));
-        passed.back = space.or(&passed.back, &space.and(&here, &run.passed.back));
-        walk.rest = space.and(&here, &run.rest);
+        let here = walk.rest.clone();
+        walk.rest = self.phases(self.space.nothing());
+        let all = self.space.any_of(&here);
+        let accepted = self.space.and(&all, &run.passed.accept);
+        walk.passed.accept = self.space.or(&walk.passed.accept, &accepted);
+        for (phase, here) in here.iter().enumerate() {
+            self.hand_on(here, phase, &run.passed.back, &mut walk.passed.back);
+            self.hand_on(here, phase, &run.rest, &mut walk.rest);
+        }
         for (template, set) in run.passed.templates {
-            passed.templates.push((template, space.and(&here, &set)));
+            walk.passed.templates.push((template, self.space.and(&here[OPEN], &set)));
+        }
+    }
+
+    /// Those in `here`, of a phase, that come out at `from` go to `to`. What was said of tracking
+    /// before it counts.
+    fn hand_on(&self, here: &Set, phase: usize, from: &Phases, to: &mut Phases) {
+        for (after, from) in from.iter().enumerate() {
+            let place = &mut to[if phase == OPEN { after } else { phase }];
+            *place = self.space.or(place, &self.space.and(here, from));
         }
     }
 
     fn rule(&mut self, id: RuleId, step: Step, hook: Hook, situation: Situation, walk: &mut Walk) {
         let Some(rule) = self.given.book.rule(id) else { return };
-        let marks = &walk.passed.marks;
-        let view = View { hook, situation, mark: &marks.packet, connmark: &marks.connection };
-        let matched = self.predicate(id, rule, &view);
-        let here = self.space.and(&walk.rest, &matched);
-        if self.space.is_empty(&here) {
-            return;
-        }
-        match step {
-            Step::Pass => {}
-            Step::Jump(to) | Step::Goto(to) => {
-                let inner = self.chain(to, hook, situation, &walk.passed.marks);
-                self.enter(&here, inner, step, walk);
+        // Those whom the rule itself moves on have met it.
+        for phase in [NOTRACK, TEMPLATE, OPEN] {
+            if self.space.is_empty(&walk.rest[phase]) {
+                continue;
             }
-            Step::Act => self.act(id, rule, situation, &here, walk),
+            let situation = match (situation.tracked, phase) {
+                (Tracked::NotYet, TEMPLATE) => {
+                    Situation { tracked: Tracked::Template, ..situation }
+                }
+                (Tracked::NotYet, NOTRACK) => {
+                    Situation { tracked: Tracked::Untracked, ..situation }
+                }
+                _ => situation,
+            };
+            let marks = &walk.passed.marks;
+            let view = View { hook, situation, mark: &marks.packet, connmark: &marks.connection };
+            let matched = self.predicate(id, rule, &view);
+            let here = self.space.and(&walk.rest[phase], &matched);
+            if self.space.is_empty(&here) {
+                continue;
+            }
+            match step {
+                Step::Pass => {}
+                Step::Jump(to) | Step::Goto(to) => {
+                    let inner = self.chain(to, hook, situation, &walk.passed.marks);
+                    self.enter(&here, phase, inner, step, walk);
+                }
+                Step::Act => self.act(id, rule, situation, (&here, phase), walk),
+            }
         }
     }
 
     /// Those in `here` go through another chain.
-    fn enter(&self, here: &Set, inner: Passed, step: Step, walk: &mut Walk) {
+    fn enter(&self, here: &Set, phase: usize, inner: Passed, step: Step, walk: &mut Walk) {
         let (space, passed) = (&self.space, &mut walk.passed);
         passed.accept = space.or(&passed.accept, &space.and(here, &inner.accept));
-        let back = space.and(here, &inner.back);
-        walk.rest = space.minus(&walk.rest, here);
+        walk.rest[phase] = space.minus(&walk.rest[phase], here);
         match step {
-            Step::Goto(_) => passed.back = space.or(&passed.back, &back),
-            _ => walk.rest = space.or(&walk.rest, &back),
+            Step::Goto(_) => self.hand_on(here, phase, &inner.back, &mut passed.back),
+            _ => self.hand_on(here, phase, &inner.back, &mut walk.rest),
         }
         passed.marks.packet.choose(space, here, &inner.marks.packet);
         passed.marks.connection.choose(space, here, &inner.marks.connection);
@@ -234,7 +273,14 @@ impl Reach<'_> {
     }
 
     /// What the target does with those in `here`.
-    fn act(&mut self, id: RuleId, rule: &Rule, situation: Situation, here: &Set, walk: &mut Walk) {
+    fn act(
+        &mut self,
+        id: RuleId,
+        rule: &Rule,
+        situation: Situation,
+        (here, phase): (&Set, usize),
+        walk: &mut Walk,
+    ) {
         let Some(target) = &rule.target else { return };
         let passed = &mut walk.passed;
         let ends = match target {
@@ -244,7 +290,7 @@ impl Reach<'_> {
             }
             Target::Drop | Target::Reject(_) => true,
             Target::Return => {
-                passed.back = self.space.or(&passed.back, here);
+                passed.back[phase] = self.space.or(&passed.back[phase], here);
                 true
             }
             // What a translation makes of the packet is not followed; the walk ends with it.
@@ -260,6 +306,13 @@ impl Reach<'_> {
                 passed.marks.packet.change(&self.space, here, mark.value, mark.mask);
                 false
             }
+            Target::Connmark(Connmark { action: Action::Restore(masks), .. })
+                if situation.tracked == Tracked::Template =>
+            {
+                // The template's mark is 0.
+                passed.marks.packet.change(&self.space, here, 0, masks.packet);
+                false
+            }
             Target::Connmark(connmark) if situation.has_connection() => {
                 self.connmark(connmark, here, &mut passed.marks);
                 false
@@ -267,12 +320,12 @@ impl Reach<'_> {
             Target::Ct(ct) => {
                 let helper = ct.helper.clone();
                 let template = Template { rule: id, notrack: ct.notrack, helper };
-                passed.templates.push((template, here.clone()));
+                self.decide(template, here, walk);
                 false
             }
             Target::Notrack(_) => {
                 let template = Template { rule: id, notrack: true, helper: None };
-                passed.templates.push((template, here.clone()));
+                self.decide(template, here, walk);
                 false
             }
             target => {
@@ -287,8 +340,17 @@ impl Reach<'_> {
             }
         };
         if ends {
-            walk.rest = self.space.minus(&walk.rest, here);
+            walk.rest[phase] = self.space.minus(&walk.rest[phase], here);
         }
+    }
+
+    /// It is said how those in `here` are tracked, unless it was before.
+    fn decide(&self, template: Template, here: &Set, walk: &mut Walk) {
+        let here = self.space.and(&walk.rest[OPEN], here);
+        let after = if template.notrack { NOTRACK } else { TEMPLATE };
+        walk.rest[OPEN] = self.space.minus(&walk.rest[OPEN], &here);
+        walk.rest[after] = self.space.or(&walk.rest[after], &here);
+        walk.passed.templates.push((template, here));
     }
 
     /// A target of which it is not known whether the packet passes; whether the walk ends there.

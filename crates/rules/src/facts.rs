@@ -101,6 +101,22 @@ impl PacketState {
         PacketState { tos: headers.tos, ttl: headers.ttl, ..PacketState::default() }
     }
 
+    /// The ct state a rule sees: in the raw table, what an earlier rule there has decided about
+    /// tracking stands in for it.
+    pub fn ct_state(&self, facts: &Facts<'_>) -> CtState {
+        match &self.ct {
+            Some(template) if template.notrack => CtState::Untracked,
+            Some(_) => CtState::New,
+            None => facts.ct_state,
+        }
+    }
+
+    /// Whether the packet has a template in the place of its connection. It has until tracking
+    /// takes it.
+    pub fn has_template(&self) -> bool {
+        self.ct.as_ref().is_some_and(|template| !template.notrack)
+    }
+
     /// The connmark a rule sees: what was written, else the connection's own, else 0.
     pub fn connmark(&self, facts: &Facts<'_>) -> u32 {
         self.connmark.or(facts.ct.map(|ct| ct.mark)).unwrap_or(0)

@@ -248,7 +248,7 @@ impl Program {
         };
         let mut walker = Walker {
             program: self,
-            key,
+            key: *key,
             scene,
             trace,
             stack: None,
@@ -314,7 +314,7 @@ impl Stack {
 
 struct Walker<'a, 'f, 't> {
     program: &'a Program,
-    key: &'a Key,
+    key: Key,
     scene: Scene<'a, 'f>,
     trace: Option<&'t mut Trace>,
     /// Made when the first chain is entered from another.
@@ -361,7 +361,7 @@ impl Walker<'_, '_, '_> {
     fn first_of(&self, chain: ChainId) -> u32 {
         match self.trace {
             Some(_) => self.program.rules_of(chain).start,
-            None => self.program.first_of(chain, self.key),
+            None => self.program.first_of(chain, &self.key),
         }
     }
 
@@ -375,7 +375,7 @@ impl Walker<'_, '_, '_> {
         }
         if next < found.one_by_one {
             let sieves = program.sieves.get(next as usize..found.one_by_one as usize)?;
-            if let Some(passed) = sieves.iter().position(|sieve| sieve.passes(self.key)) {
+            if let Some(passed) = sieves.iter().position(|sieve| sieve.passes(&self.key)) {
                 return Some(RuleId(next + passed as u32));
             }
         }
@@ -391,12 +391,12 @@ impl Walker<'_, '_, '_> {
         let program = self.program;
         let candidates = self.candidates.get_or_insert(Candidates::NONE);
         if self.loaded != Some(id) {
-            candidates.load(&program.index, &chain.shapes, self.key, next..chain.rules.end);
+            candidates.load(&program.index, &chain.shapes, &self.key, next..chain.rules.end);
             self.loaded = Some(id);
         }
         loop {
             let rule = candidates.next(&program.index)?;
-            if program.sieves.get(rule as usize).is_some_and(|sieve| sieve.passes(self.key)) {
+            if program.sieves.get(rule as usize).is_some_and(|sieve| sieve.passes(&self.key)) {
                 return Some(RuleId(rule));
             }
         }
@@ -449,6 +449,20 @@ impl Walker<'_, '_, '_> {
         }
     }
 
+    fn target(&mut self, compiled: &Compiled) -> Flow {
+        let had_template = self.scene.state.ct.is_some();
+        match eval::target(&compiled.rule, compiled.assume, &mut self.scene) {
+            Effect::Decide(decision) => return Flow::End(decision),
+            Effect::Continue => {}
+        }
+        if !had_template && self.scene.state.ct.is_some() {
+            // Rules behind this one see another ct state, and others of them may match.
+            self.key = self.key.tracked(self.scene.state.ct_state(self.scene.facts));
+            self.loaded = None;
+        }
+        Flow::Next
+    }
+
     #[inline]
     fn act(&mut self, compiled: &Compiled) -> Flow {
         let bytes = u64::from(self.scene.facts.headers.total_length);
@@ -459,10 +473,7 @@ impl Walker<'_, '_, '_> {
             Next::Jump(to) => Flow::Enter { to, back: true },
             Next::Goto(to) => Flow::Enter { to, back: false },
             Next::Decide(decision) => Flow::End(decision),
-            Next::Target => match eval::target(&compiled.rule, compiled.assume, &mut self.scene) {
-                Effect::Decide(decision) => Flow::End(decision),
-                Effect::Continue => Flow::Next,
-            },
+            Next::Target => self.target(compiled),
         }
     }
 }

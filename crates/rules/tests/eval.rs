@@ -208,6 +208,33 @@ fn a_packet_without_connection_is_only_asked_for_its_state() {
 }
 
 #[test]
+fn behind_a_ct_rule_its_template_stands_in_for_the_connection() {
+    let scene = Scene { ct_state: CtState::Invalid, ..Scene::new(tcp(TcpFlags::ACK)) };
+    let rows = [
+        ("CT --zone 3", "-m conntrack --ctstate NEW", Yes),
+        ("CT --zone 3", "-m state --state NEW", Yes),
+        ("CT --zone 3", "-m state --state INVALID", No),
+        ("CT --zone 3", "-m conntrack --ctstatus CONFIRMED", Yes),
+        ("CT --zone 3", "-m conntrack --ctstatus SEEN_REPLY", No),
+        ("CT --zone 3", "-m conntrack --ctdir ORIGINAL", Yes),
+        ("CT --zone 3", "-m conntrack --ctorigsrc 0.0.0.0", Yes),
+        ("CT --zone 3", "-m conntrack --ctorigdst 10.0.0.0/8", No),
+        ("CT --zone 3", "-m conntrack --ctproto tcp", No),
+        ("CT --zone 3", "-m conntrack --ctexpire 0", Yes),
+        ("CT --zone 3", "-m connmark --mark 0", Yes),
+        ("CT --zone 3", "-m helper --helper ftp", No),
+        ("CT --notrack", "-m conntrack --ctstate UNTRACKED", Yes),
+        ("CT --notrack", "-m conntrack --ctdir ORIGINAL", No),
+        ("CT --notrack", "-m connmark --mark 0", No),
+    ];
+    for (target, asked, expected) in rows {
+        let text = format!("-j {target}\n-A PREROUTING {asked} -j ACCEPT");
+        let mut rule = Rule::at(Family::Ipv4, Table::Raw, Hook::Prerouting, &text);
+        assert_eq!(rule.ask(&scene), expected, "{target}: {asked}");
+    }
+}
+
+#[test]
 fn helper_compares_with_the_helper_of_the_master() {
     let scene = Scene { ct: Some(child()), ..Scene::new(tcp(TcpFlags::ACK)) };
     let rows = [

@@ -29,7 +29,7 @@ impl Connmark {
 
     /// Compares the mark.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        if scene.facts.ct.is_none() {
+        if scene.facts.ct.is_none() && !scene.state.has_template() {
             return Answer::No;
         }
         let connmark = scene.state.connmark(scene.facts);

@@ -10,9 +10,9 @@ use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
 use crate::value::{Network, PortRange, Range, network_as_written, port_range, protocol};
 use kinwall_terms::ct::CtFacts;
-use kinwall_terms::{CtState, Direction, L4Proto, Status};
+use kinwall_terms::{CtState, Direction, Family, L4Proto, Status, Tuple};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What the match declares.
 pub const SPEC: Spec = Spec::new("conntrack").passive().options(&[
@@ -178,7 +178,7 @@ impl Conntrack {
     /// Compares with the packet's ct state and its connection.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let facts = scene.facts;
-        let mut state = state_of(facts.ct_state);
+        let mut state = state_of(scene.state.ct_state(facts));
         let translated = |test: Test<States>| test.value.intersects(States::SNAT | States::DNAT);
         if let Some(ct) = facts.ct.filter(|_| self.states.is_some_and(translated)) {
             state.set(States::SNAT, ct.status.contains(Status::SRC_NAT));
@@ -188,6 +188,7 @@ impl Conntrack {
             return Answer::No;
         }
         match facts.ct {
+            None if scene.state.has_template() => self.matches_template(scene.family).into(),
             None => self.states.is_some().into(),
             Some(_) if self.is_of_states_alone() => Answer::Yes,
             Some(ct) => self.connection_matches(ct).into(),
@@ -202,6 +203,28 @@ impl Conntrack {
             && self.status.is_none()
             && self.expires_s.is_none()
             && self.direction.is_none()
+    }
+
+    /// Whether it matches, beside the ct state, what a CT rule leaves in the place of a connection:
+    /// nothing but zeroes, and confirmed.
+    pub fn matches_template(&self, family: Family) -> bool {
+        let address = match family {
+            Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let none = Tuple { src: address, dst: address, sport: 0, dport: 0, proto: L4Proto(0) };
+        self.connection_matches(&CtFacts {
+            direction: Direction::Original,
+            status: Status::CONFIRMED,
+            original: none,
+            reply: none,
+            mark: 0,
+            expires_s: 0,
+            has_master: false,
+            master_helper: None,
+            counters: None,
+            zone: [0; 2],
+        })
     }
 
     fn connection_matches(&self, ct: &CtFacts<'_>) -> bool {

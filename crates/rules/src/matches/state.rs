@@ -29,7 +29,7 @@ impl State {
 
     /// Compares the ct state.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
-        let state = state_of(scene.facts.ct_state);
+        let state = state_of(scene.state.ct_state(scene.facts));
         self.states.holds(|states| states.contains(state)).into()
     }
 }

@@ -142,7 +142,8 @@ impl Connmark {
 
     /// Writes the mark.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
-        if scene.facts.ct.is_none() {
+        let restores = matches!(self.action, Action::Restore(_));
+        if scene.facts.ct.is_none() && !(scene.state.has_template() && restores) {
             return Effect::Continue;
         }
         let connmark = scene.state.connmark(scene.facts);
