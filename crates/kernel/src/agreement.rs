@@ -19,6 +19,10 @@ pub struct Case {
     pub rules4: Option<String>,
     /// IPv6 rules.
     pub rules6: Option<String>,
+    /// Rules of nftables, as `nft -f` reads them.
+    pub nft: Option<String>,
+    /// The same, as `nft -j list ruleset` prints them.
+    pub listing: Option<String>,
     /// Further sysctls.
     pub sysctls: Vec<(String, String)>,
     /// Sets.
@@ -34,9 +38,13 @@ impl Case {
         std::fs::create_dir_all(directory)?;
         let file = |name: &str, text: &str| std::fs::write(directory.join(name), text);
         file("topology.toml", &self.topology)?;
-        for (name, text) in
-            [("rules.v4", &self.rules4), ("rules.v6", &self.rules6), ("sets", &self.ipsets)]
-        {
+        for (name, text) in [
+            ("rules.v4", &self.rules4),
+            ("rules.v6", &self.rules6),
+            ("rules.nft", &self.nft),
+            ("rules.json", &self.listing),
+            ("sets", &self.ipsets),
+        ] {
             text.iter().try_for_each(|text| file(name, text))?;
         }
         let mut sysctls = String::new();

@@ -128,11 +128,14 @@ impl Gathering {
         }
         match (probe, trace.step) {
             (true, _) => self.probe_step(trace, stage),
-            (false, Step::Rule { handle, code }) => self.rule(trace, handle, code, book),
+            (false, Step::Rule { handle, code }) => {
+                let family = trace.family.or(subject.family());
+                self.rule(family.map(|family| (family, trace.table)), handle, code, book);
+            }
             (false, Step::Policy { code: CODE_DROP }) => {
                 self.end = Some((
                     Verdict::Drop,
-                    trace.family.map(|family| Decision::Policy {
+                    trace.family.or(subject.family()).map(|family| Decision::Policy {
                         family,
                         table: trace.table.to_string(),
                         chain: trace.chain.to_string(),
@@ -200,7 +203,7 @@ impl Gathering {
         }
     }
 
-    fn rule(&mut self, trace: &Trace<'_>, handle: u64, code: i32, book: &Rulebook) {
+    fn rule(&mut self, table: Option<(Family, &str)>, handle: u64, code: i32, book: &Rulebook) {
         if handle == 0 {
             return;
         }
@@ -211,7 +214,7 @@ impl Gathering {
             CODE_QUEUE => Verdict::Queue((code >> 16) as u16),
             _ => return,
         };
-        let rule = trace.family.and_then(|family| book.find(family, trace.table, handle));
+        let rule = table.and_then(|(family, table)| book.find(family, table, handle));
         self.unknown_rule |= rule.is_none();
         let reject = rule.and_then(|rule| rule.reject).filter(|_| verdict == Verdict::Drop);
         let verdict = reject.map_or(verdict, Verdict::Reject);
@@ -262,6 +265,15 @@ impl Gathering {
 const LOOPBACK_INDEX: u32 = 1;
 
 impl Subject<'_> {
+    /// Its family: a table of both does not say.
+    fn family(&self) -> Option<Family> {
+        match self.packet.first().map(|byte| byte >> 4) {
+            Some(4) => Some(Family::Ipv4),
+            Some(6) => Some(Family::Ipv6),
+            _ => None,
+        }
+    }
+
     /// Whether the trace is about a packet with the same addresses. What the gateway sends by
     /// itself (reports of group memberships) has others.
     fn is_described_by(&self, trace: &Trace<'_>) -> bool {

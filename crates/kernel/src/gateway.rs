@@ -40,6 +40,8 @@ pub struct Scenario<'a> {
     pub rules4: Option<&'a str>,
     /// IPv6 rules, as `ip6tables-restore` reads them.
     pub rules6: Option<&'a str>,
+    /// Rules of nftables, as `nft -f` reads them.
+    pub nft: Option<&'a str>,
     /// Further sysctls by name, set after those of the topology.
     pub sysctls: Vec<(String, String)>,
     /// Sets, as `ipset restore` reads them.
@@ -56,6 +58,7 @@ impl<'a> Scenario<'a> {
             topology,
             rules4: None,
             rules6: None,
+            nft: None,
             sysctls: Vec::new(),
             ipsets: None,
             probes: true,
@@ -98,6 +101,8 @@ pub struct Gateway {
     /// Sysctls that the scenario changed, with the values to return to.
     changed: Vec<(String, String)>,
     has_sets: bool,
+    /// Tables with names of their own: only a new namespace is surely without them.
+    has_tables: bool,
     /// Fragments may be waiting: only a new namespace forgets them.
     has_fragments: bool,
     /// The frame being written, and room for one being read.
@@ -149,6 +154,7 @@ impl Gateway {
             rulebook: Rulebook::default(),
             changed: Vec::new(),
             has_sets: false,
+            has_tables: false,
             has_fragments: false,
             frame: Vec::new(),
             received: vec![0; frame::BYTES_MAX],
@@ -162,7 +168,7 @@ impl Gateway {
     /// than a new one while the topology stays the same.
     pub fn reset(&mut self, scenario: &Scenario<'_>) -> Result<(), KernelError> {
         let same = self.layout == Layout::from(scenario.topology) && self.probes == scenario.probes;
-        if !same || self.has_fragments {
+        if !same || self.has_fragments || self.has_tables {
             // The next one may want to change options, which needs this one's share of them.
             self.options = None;
             *self = Gateway::new(scenario)?;
@@ -205,9 +211,13 @@ impl Gateway {
             if let Some(rules) = scenario.rules6 {
                 run("ip6tables-nft-restore", "iptables", &[], rules)?;
             }
+            if let Some(rules) = scenario.nft {
+                run("nft", "nftables", &["-f", "-"], rules)?;
+            }
             Ok(())
         })?;
         self.has_sets = scenario.ipsets.is_some();
+        self.has_tables = scenario.nft.is_some();
         self.rulebook = Rulebook::read(&mut self.ask)?;
         self.listen.drain(|_| {})
     }

@@ -54,9 +54,10 @@ impl Rulebook {
         let mut rules = HashMap::new();
         let mut count: HashMap<(Family, String, String), u32> = HashMap::new();
         ask.dump(NFTABLES, MSG_GETRULE, |message| {
-            let family = match message.family {
-                2 => Family::Ipv4,
-                10 => Family::Ipv6,
+            let families: &[Family] = match message.family {
+                1 => &Family::ALL,
+                2 => &[Family::Ipv4],
+                10 => &[Family::Ipv6],
                 _ => return,
             };
             let a = message.attributes;
@@ -65,16 +66,15 @@ impl Rulebook {
             else {
                 return;
             };
-            let number = count.entry((family, table.to_string(), chain.to_string())).or_insert(0);
-            *number += 1;
-            let reject = a.nested(attribute::EXPRESSIONS).and_then(|e| reject(family, e));
-            let place = RulePlace {
-                family,
-                table: table.to_string(),
-                chain: chain.to_string(),
-                number: *number,
-            };
-            rules.insert((family, table.to_string(), handle), Rule { place, reject });
+            for &family in families {
+                let chain = chain.to_string();
+                let number = count.entry((family, table.to_string(), chain.clone())).or_insert(0);
+                *number += 1;
+                let number = *number;
+                let reject = a.nested(attribute::EXPRESSIONS).and_then(|e| reject(family, e));
+                let place = RulePlace { family, table: table.to_string(), chain, number };
+                rules.insert((family, table.to_string(), handle), Rule { place, reject });
+            }
         })?;
         Ok(Rulebook { rules })
     }
@@ -127,7 +127,7 @@ fn target_kind(family: Family, number: u32) -> Option<RejectWith> {
     })
 }
 
-/// nftables' own reject: kind 0 with an ICMP code, kind 1 a TCP RST.
+/// nftables' own reject: kind 0 with an ICMP code, kind 1 a TCP RST, kind 2 for both families.
 fn native_kind(family: Family, kind: u32, code: Option<u8>) -> Option<RejectWith> {
     use RejectWith::*;
     Some(match (kind, family, code) {
@@ -145,6 +145,15 @@ fn native_kind(family: Family, kind: u32, code: Option<u8>) -> Option<RejectWith
         (0, Family::Ipv6, Some(4)) => Icmp6PortUnreachable,
         (0, Family::Ipv6, Some(5)) => Icmp6PolicyFail,
         (0, Family::Ipv6, Some(6)) => Icmp6RejectRoute,
+        // Kind 2 names what both families have (`enum nft_reject_inet_code`).
+        (2, Family::Ipv4, Some(0)) => IcmpNetUnreachable,
+        (2, Family::Ipv4, Some(1)) => IcmpPortUnreachable,
+        (2, Family::Ipv4, Some(2)) => IcmpHostUnreachable,
+        (2, Family::Ipv4, Some(3)) => IcmpAdminProhibited,
+        (2, Family::Ipv6, Some(0)) => Icmp6NoRoute,
+        (2, Family::Ipv6, Some(1)) => Icmp6PortUnreachable,
+        (2, Family::Ipv6, Some(2)) => Icmp6AddrUnreachable,
+        (2, Family::Ipv6, Some(3)) => Icmp6AdmProhibited,
         _ => return None,
     })
 }

@@ -17,6 +17,8 @@ mod attacks;
 mod both;
 #[path = "agreement/h323.rs"]
 mod h323;
+#[path = "agreement/nft.rs"]
+mod nft;
 #[path = "agreement/ours.rs"]
 mod ours;
 #[path = "agreement/recorded.rs"]
@@ -185,6 +187,7 @@ fn generated(seed: u64) -> Case {
         sysctls,
         ipsets: Some(rules::SETS.to_string()),
         packets,
+        ..Case::default()
     }
 }
 

@@ -22,7 +22,7 @@ pub fn audit(gateway: &Gateway<'_>) -> Vec<Finding> {
     let visits = Visits::of(gateway);
     let mut findings = Vec::new();
     for check in CHECKS {
-        let mut report = Report { check, found: Vec::new() };
+        let mut report = Report { check, is_of_nft: gateway.is_of_nft(), found: Vec::new() };
         (check.run)(gateway, &visits, &mut report);
         findings.append(&mut report.found);
     }
@@ -37,6 +37,7 @@ pub fn audit(gateway: &Gateway<'_>) -> Vec<Finding> {
 /// Where a check puts what it finds.
 pub struct Report {
     check: &'static Check,
+    is_of_nft: bool,
     found: Vec<Finding>,
 }
 
@@ -53,6 +54,7 @@ impl Report {
             message: message.into(),
             fix: fix.into(),
             allowed: None,
+            is_of_nft: self.is_of_nft,
         });
         let last = self.found.len() - 1;
         &mut self.found[last]

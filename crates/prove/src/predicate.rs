@@ -193,7 +193,8 @@ impl Reach<'_> {
             Match::Multiport(list) => Some(self.multiport(list, view)),
             Match::Icmp(icmp) => Some(self.message(&icmp.message, L4Proto::ICMP, view)),
             Match::Icmp6(icmp) => Some(self.message(&icmp.message, L4Proto::ICMPV6, view)),
-            Match::Mac(mac) if !view.situation.sent => {
+            Match::Mac(_) if view.situation.sent => Some(self.space.nothing()),
+            Match::Mac(mac) => {
                 let number = self.universe.macs.number(mac.source.value);
                 let set = self.space.numbers(Field::Mac, &[(number, number)]);
                 Some(self.space.held(set, mac.source.invert))

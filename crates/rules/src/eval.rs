@@ -234,6 +234,8 @@ pub(crate) fn matches(
         match (found.eval(scene), assume) {
             (Answer::Yes, _) => {}
             (Answer::No, _) => return Outcome::Missed(part),
+            // What is cut off, nftables takes for something else.
+            (Answer::HotDrop, _) if rule.native.is_some() => return Outcome::Missed(part),
             (Answer::HotDrop, _) => return Outcome::HotDrop,
             (Answer::Unknown, Some(false)) => return Outcome::Assumed(false),
             (Answer::Unknown, _) => unknown = unknown.or(Some(part)),

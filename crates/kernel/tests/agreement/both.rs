@@ -31,6 +31,7 @@ impl Both {
         let scenario = Scenario {
             rules4: case.rules4.as_deref(),
             rules6: case.rules6.as_deref(),
+            nft: case.nft.as_deref(),
             sysctls: case.sysctls.clone(),
             ipsets: case.ipsets.as_deref(),
             ..Scenario::new(&topology)

@@ -101,7 +101,12 @@ impl Ours {
                 (Some(Reason::ChainPolicy), _) => Some(String::from("policy")),
                 (Some(Reason::Rule | Reason::HotDrop), _)
                 | (_, Verdict::Reject(_) | Verdict::Queue(_)) => {
-                    rule.map(|rule| format!("{} {} {}", rule.table, rule.chain, rule.number))
+                    rule.map(|rule| match rule.chain.split_once(' ') {
+                        // Of nftables: the family goes without saying, and 0 is the policy.
+                        Some(_) if rule.number == 0 => String::from("policy"),
+                        Some((_, chain)) => format!("{chain} {}", rule.number),
+                        None => format!("{} {} {}", rule.table, rule.chain, rule.number),
+                    })
                 }
                 _ => None,
             },
@@ -201,11 +206,13 @@ impl Ours {
 
 /// The rules of a case, for kinwall's reader.
 fn sources(case: &Case) -> Vec<Source<'_>> {
-    let texts = [(&case.rules4, Family::Ipv4), (&case.rules6, Family::Ipv6)];
+    let texts = [
+        (&case.rules4, Some(Family::Ipv4)),
+        (&case.rules6, Some(Family::Ipv6)),
+        (&case.listing, None),
+    ];
     texts
         .into_iter()
-        .filter_map(|(text, family)| {
-            Some(Source { name: "rules", text: text.as_deref()?, family: Some(family) })
-        })
+        .filter_map(|(text, family)| Some(Source { name: "rules", text: text.as_deref()?, family }))
         .collect()
 }

@@ -330,6 +330,14 @@ fn command(family: Family) -> &'static str {
     }
 }
 
+/// Addresses of a family in the words of nft: `ip` or `ip6`.
+fn header(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ip",
+        Family::Ipv6 => "ip6",
+    }
+}
+
 /// Whether packets of the protocol have ports.
 fn has_ports(proto: L4Proto) -> bool {
     [L4Proto::TCP, L4Proto::UDP, L4Proto::UDPLITE, L4Proto::SCTP, L4Proto::DCCP].contains(&proto)

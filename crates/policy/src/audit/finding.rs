@@ -96,6 +96,8 @@ pub struct Finding {
     pub fix: String,
     /// The reason a comment in the rule gives for allowing it.
     pub allowed: Option<String>,
+    /// Whether the rules are those of nftables.
+    pub(crate) is_of_nft: bool,
 }
 
 impl Finding {
@@ -119,6 +121,15 @@ impl Finding {
         self.place = Some(place);
         self.rule = Some(print::rule(chain, rule));
         self.allowed = allow::reason(rule, self.check.code);
+        self.is_of_nft = rule.native.is_some();
+        self
+    }
+
+    /// What to write instead where the rules are those of nftables.
+    pub(crate) fn nft(&mut self, fix: impl FnOnce() -> String) -> &mut Finding {
+        if self.is_of_nft {
+            self.fix = fix();
+        }
         self
     }
 

@@ -44,6 +44,12 @@ impl<'a> Gateway<'a> {
         self.rulesets.into_iter().flatten().map(|rules| (rules.family, rules))
     }
 
+    /// Whether the rules were written for nftables.
+    pub(crate) fn is_of_nft(&self) -> bool {
+        let mut rules = self.families().flat_map(|(_, rules)| rules.rules());
+        rules.any(|(_, _, rule)| rule.native.is_some())
+    }
+
     /// An integer sysctl of the topology.
     pub fn sysctl(&self, name: &str) -> Option<i64> {
         self.topology?.sysctl().get(name)?.as_integer()

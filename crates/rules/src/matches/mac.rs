@@ -35,8 +35,11 @@ impl Mac {
         out.not(self.source.invert).value("mac-source", text);
     }
 
-    /// Compares the sender's address.
+    /// Compares the sender's address. What the gateway itself sends came by no link.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
+        if scene.facts.local {
+            return Answer::No;
+        }
         match scene.facts.link.src_mac {
             Some(mac) => self.source.holds(|wanted| *wanted == mac).into(),
             None => Answer::Unknown,

@@ -8,7 +8,7 @@ use crate::matches::iprange::{Addresses, Iprange};
 use crate::option::Test;
 use crate::ruleset::Rule;
 use crate::value::{InterfacePattern, Network, Range};
-use kinwall_terms::{Family, L4Proto};
+use kinwall_terms::{Family, InterfaceName, L4Proto};
 use std::net::IpAddr;
 
 /// One test.
@@ -62,8 +62,8 @@ pub(super) fn add(rule: &mut Rule, atom: &Atom, family: Family) -> Added {
         Atom::Never => Added::Impossible,
         Atom::Src(test) => network(rule, test, true),
         Atom::Dst(test) => network(rule, test, false),
-        Atom::In(test) => slot(&mut rule.in_iface, test),
-        Atom::Out(test) => slot(&mut rule.out_iface, test),
+        Atom::In(test) => interface(&mut rule.in_iface, test),
+        Atom::Out(test) => interface(&mut rule.out_iface, test),
         Atom::Proto(test) => proto(rule, test),
         Atom::Code(codes) => code(rule, codes, family),
         Atom::Match(found) => {
@@ -76,13 +76,29 @@ pub(super) fn add(rule: &mut Rule, atom: &Atom, family: Family) -> Added {
     }
 }
 
-fn slot<T: PartialEq + Copy>(slot: &mut Option<Test<T>>, test: &Test<T>) -> Added {
-    match slot {
-        None => *slot = Some(*test),
-        Some(known) if known == test => {}
-        Some(_) => return Added::NoRoom,
+/// Of two tests of an interface one says all, unless both have a `!`, or a name is cut out of all
+/// that begin alike.
+fn interface(slot: &mut Option<Test<InterfacePattern>>, test: &Test<InterfacePattern>) -> Added {
+    let Some(known) = *slot else {
+        *slot = Some(*test);
+        return Added::Taken;
+    };
+    let meant = |test: &Test<InterfacePattern>| InterfaceName::new(test.value.stem());
+    let is_one = |test: &Test<InterfacePattern>| !test.invert && !test.value.is_prefix();
+    let passes = |name: &Test<InterfacePattern>, by: &Test<InterfacePattern>| {
+        by.holds(|pattern| pattern.matches(meant(name)))
+    };
+    if known == *test {
+        return Added::Taken;
     }
-    Added::Taken
+    if is_one(&known) {
+        return if passes(&known, test) { Added::Taken } else { Added::Impossible };
+    }
+    if is_one(test) {
+        *slot = Some(*test);
+        return if passes(test, &known) { Added::Taken } else { Added::Impossible };
+    }
+    Added::NoRoom
 }
 
 fn proto(rule: &mut Rule, test: &Test<L4Proto>) -> Added {

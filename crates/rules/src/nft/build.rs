@@ -174,6 +174,8 @@ pub(super) struct Builder<'i, 'a> {
     /// The chains that were made, by what they were made of.
     known: HashMap<Key, Box<str>>,
     env: Env,
+    /// The chains that drop as the policy of a base chain does, by that chain's name.
+    dropping: Vec<(Box<str>, Box<str>)>,
     made: usize,
 }
 
@@ -222,7 +224,16 @@ impl<'i, 'a> Builder<'i, 'a> {
             next: None,
             policy: None,
         };
-        Builder { index, family, notes, ruleset, known: HashMap::new(), env, made: 0 }
+        Builder {
+            index,
+            family,
+            notes,
+            ruleset,
+            known: HashMap::new(),
+            env,
+            dropping: Vec::new(),
+            made: 0,
+        }
     }
 
     /// Puts the base chains, which are in order of their priority, into the tables.
@@ -314,15 +325,15 @@ impl<'i, 'a> Builder<'i, 'a> {
         if helpers {
             rules.extend(self.guard(stage.base));
         }
-        self.rules_of(&base.name, &mut rules);
-        if !single {
+        let end = (!single).then(|| {
             let mut end = self.made_rule(base, &format!("policy {};", word(policy)));
             end.target = Some(match policy {
                 Policy::Accept => self.env.accept(),
                 Policy::Drop => Target::Drop,
             });
-            rules.push(end);
-        }
+            end
+        });
+        self.rules_of(&base.name, end, &mut rules);
         let origin = base.origin;
         let rules_of_table = self.table(table);
         let chain = match rules_of_table.position(&name) {
@@ -368,8 +379,34 @@ impl<'i, 'a> Builder<'i, 'a> {
         rule
     }
 
-    /// Adds the rules of a chain of the table at hand.
-    fn rules_of(&mut self, name: &str, out: &mut Vec<Rule>) {
+    /// Adds the rules of a chain of the table at hand, and `end` behind them.
+    fn rules_of(&mut self, name: &str, end: Option<Rule>, out: &mut Vec<Rule>) {
+        let mut behind: Option<(Box<str>, Vec<Rule>)> = None;
+        self.written(name, &mut behind, out);
+        match &mut behind {
+            Some((_, rules)) => rules.extend(end),
+            None => out.extend(end),
+        }
+        self.close(behind);
+    }
+
+    /// Puts the rules that stand behind another rule into their chain.
+    fn close(&mut self, behind: Option<(Box<str>, Vec<Rule>)>) {
+        let Some((name, rules)) = behind else { return };
+        let table = self.env.table;
+        if let Some(chain) = self.table(table).chain_mut(&name) {
+            chain.rules = rules;
+        }
+    }
+
+    /// The rules as they were written. From the first that leads on behind itself, they go into a
+    /// chain of their own.
+    fn written(
+        &mut self,
+        name: &str,
+        behind: &mut Option<(Box<str>, Vec<Rule>)>,
+        out: &mut Vec<Rule>,
+    ) {
         let index = self.index;
         let (family, table) = self.env.of.clone();
         let key = (family.as_str(), table.as_str(), name);
@@ -393,7 +430,14 @@ impl<'i, 'a> Builder<'i, 'a> {
             let comment = rule.comment.clone();
             let (chain, handle) = (Arc::clone(&label), rule.handle);
             let native = Arc::new(Native { chain, number, handle, text, comment, is_made });
-            self.one(&steps, native, rule.origin, out);
+            let to = match behind {
+                Some((_, rules)) => rules,
+                None => &mut *out,
+            };
+            if let Some(next) = self.one(&steps, native, rule.origin, to) {
+                let before = behind.replace((next, Vec::new()));
+                self.close(before);
+            }
         }
     }
 
@@ -403,7 +447,7 @@ impl<'i, 'a> Builder<'i, 'a> {
         native: Arc<Native>,
         origin: Origin,
         out: &mut Vec<Rule>,
-    ) {
+    ) -> Option<Box<str>> {
         let (family, view) = (self.family, self.env.view);
         self.notes.look_at(steps, &native, view);
         let is_ahead_of_routing = self.env.is_ahead;
@@ -416,12 +460,14 @@ impl<'i, 'a> Builder<'i, 'a> {
             native,
             origin,
             made,
+            behind: None,
             undecided: Vec::new(),
         };
         emitter.rule(steps, out);
-        let (made, undecided) = (emitter.made, emitter.undecided);
+        let Emitter { made, undecided, behind, .. } = emitter;
         self.made = made;
         self.notes.undecided(undecided);
+        behind
     }
 
     /// The chain of the model for a chain of the table at hand, made when it is first asked for.
@@ -457,7 +503,7 @@ impl<'i, 'a> Builder<'i, 'a> {
         self.table(outer.table).add_chain(&made, origin);
         self.env = Env { chain: made.clone(), policy: None, ..outer.clone() };
         let mut rules = Vec::new();
-        self.rules_of(name, &mut rules);
+        self.rules_of(name, None, &mut rules);
         self.env = outer;
         let table = self.env.table;
         if let Some(chain) = self.table(table).chain_mut(&made) {
@@ -470,20 +516,38 @@ impl<'i, 'a> Builder<'i, 'a> {
 impl Builder<'_, '_> {
     /// A chain that a base chain leads to for good ends with that base chain's policy.
     fn back_to_policy(&mut self, chain: Box<str>, policy: Policy) -> Box<str> {
+        let mut there = self.made_here("leads on");
+        there.target = Some(Target::Jump(chain));
+        let mut end = self.made_here(&format!("policy {};", word(policy)));
+        end.target = Some(match policy {
+            Policy::Accept => self.env.accept(),
+            Policy::Drop => Target::Drop,
+        });
+        self.add(vec![there, end])
+    }
+
+    /// A chain that does what the policy of a base chain does: to drop.
+    fn policy_alone(&mut self) -> Box<str> {
+        let chain = self.env.chain.clone();
+        if let Some((_, known)) = self.dropping.iter().find(|(base, _)| *base == chain) {
+            return known.clone();
+        }
+        let mut end = self.made_here("policy drop;");
+        end.target = Some(Target::Drop);
+        let made = self.add(vec![end]);
+        self.dropping.push((chain, made.clone()));
+        made
+    }
+
+    /// A rule that nobody wrote, in the base chain at hand.
+    fn made_here(&self, text: &str) -> Rule {
         let base = json::Chain {
             family: self.env.of.0.clone(),
             table: self.env.of.1.clone(),
             name: self.env.chain.to_string(),
             ..json::Chain::default()
         };
-        let mut there = self.made_rule(&base, "leads on");
-        there.target = Some(Target::Jump(chain));
-        let mut end = self.made_rule(&base, &format!("policy {};", word(policy)));
-        end.target = Some(match policy {
-            Policy::Accept => self.env.accept(),
-            Policy::Drop => Target::Drop,
-        });
-        self.add(vec![there, end])
+        self.made_rule(&base, text)
     }
 }
 
@@ -498,6 +562,10 @@ impl Chains for Builder<'_, '_> {
         name.into()
     }
 
+    fn behind(&mut self) -> Box<str> {
+        self.add(Vec::new())
+    }
+
     fn target(&mut self, verdict: &Verdict) -> Option<Target> {
         let helpers = self.env.view == View::Helpers;
         Some(match verdict {
@@ -508,7 +576,7 @@ impl Chains for Builder<'_, '_> {
             Verdict::Return => match self.env.policy {
                 None => Target::Return,
                 Some(Policy::Accept) => self.env.accept(),
-                Some(Policy::Drop) => Target::Drop,
+                Some(Policy::Drop) => Target::Goto(self.policy_alone()),
             },
             Verdict::Jump(name) => Target::Jump(self.chain(name)),
             Verdict::Goto(name) => {

@@ -35,6 +35,8 @@ pub(super) enum View {
 pub(super) trait Chains {
     /// Makes a chain for what `of` cannot say, and gives its name.
     fn add(&mut self, rules: Vec<Rule>) -> Box<str>;
+    /// The name of the chain with the rules behind the rule at hand, which goes on there.
+    fn behind(&mut self) -> Box<str>;
     /// The target for a verdict.
     fn target(&mut self, verdict: &Verdict) -> Option<Target>;
 }
@@ -51,6 +53,8 @@ pub(super) struct Emitter<'c> {
     pub(super) origin: Origin,
     /// Rules made so far.
     pub(super) made: usize,
+    /// Where the rules behind this one stand, when it must lead there.
+    pub(super) behind: Option<Box<str>>,
     /// What could not be said, and is left undecided.
     pub(super) undecided: Vec<String>,
 }
@@ -65,6 +69,24 @@ impl Emitter<'_> {
             first.matches.push(Match::Comment(crate::matches::comment::Comment { text }));
         }
         self.walk(vec![first], steps, out, false);
+        if self.behind.is_some() {
+            self.go_behind(out);
+        }
+    }
+
+    /// What comes to the end of `out` goes on behind the rule.
+    fn go_behind(&mut self, out: &mut Vec<Rule>) {
+        let chain = self.behind_name();
+        let made = Native { is_made: true, ..Native::clone(&self.native) };
+        let native = Some(Arc::new(made));
+        out.push(Rule { target: Some(Target::Goto(chain)), native, ..Rule::new(self.origin) });
+    }
+
+    fn behind_name(&mut self) -> Box<str> {
+        let known = self.behind.take();
+        let chain = known.unwrap_or_else(|| self.chains.behind());
+        self.behind = Some(chain.clone());
+        chain
     }
 
     fn empty(&self) -> Rule {
@@ -138,10 +160,7 @@ impl Emitter<'_> {
         is_inside: bool,
         out: &mut Vec<Rule>,
     ) {
-        if is_inside && matches!(verdict, Verdict::Return) {
-            return self.give_up(&alternatives, out);
-        }
-        if is_inside && matches!(verdict, Verdict::Goto(_)) {
+        if is_inside && matches!(verdict, Verdict::Return | Verdict::Goto(_)) {
             return self.give_up(&alternatives, out);
         }
         let target = self.chains.target(verdict);
@@ -238,19 +257,21 @@ impl Emitter<'_> {
         rest: &[Step],
         out: &mut Vec<Rule>,
     ) {
-        if leaves(rest) {
-            return self.give_up(&alternatives, out);
-        }
+        // Who may leave for good comes back nowhere: what stays goes on behind the rule.
+        let leaves = leaves(rest);
         let mut inside = Vec::new();
         match literal {
             Literal::One(_) => {
                 let mut steps = vec![Step::Ask(literal.clone())];
                 steps.extend(rest.iter().cloned());
-                self.walk(vec![self.empty()], &steps, &mut inside, true);
+                self.walk(vec![self.empty()], &steps, &mut inside, !leaves);
             }
             Literal::Any(any) => {
                 let mut then = Vec::new();
-                self.walk(vec![self.empty()], rest, &mut then, true);
+                self.walk(vec![self.empty()], rest, &mut then, !leaves);
+                if leaves {
+                    self.go_behind(&mut then);
+                }
                 let target = match then.as_slice() {
                     [] => return,
                     [only] if is_bare(only) => only.target.clone(),
@@ -259,12 +280,25 @@ impl Emitter<'_> {
                 self.each(any, target.as_ref(), &mut inside);
             }
             Literal::NoneOf(none) => {
-                self.each(none, Some(&Target::Return), &mut inside);
-                self.walk(vec![self.empty()], rest, &mut inside, true);
+                let back = match leaves {
+                    true => Target::Goto(self.behind_name()),
+                    false => Target::Return,
+                };
+                self.each(none, Some(&back), &mut inside);
+                self.walk(vec![self.empty()], rest, &mut inside, !leaves);
             }
         }
+        self.enter(&alternatives, inside, leaves, out);
+    }
+
+    /// Leads to a chain that holds the rest of the rule.
+    fn enter(&mut self, from: &[Rule], mut inside: Vec<Rule>, leaves: bool, out: &mut Vec<Rule>) {
+        if leaves {
+            self.go_behind(&mut inside);
+        }
         let chain = self.chains.add(inside);
-        self.put(&alternatives, Some(Target::Jump(chain)), out);
+        let target = if leaves { Target::Goto(chain) } else { Target::Jump(chain) };
+        self.put(from, Some(target), out);
     }
 
     /// One rule for each element.
@@ -282,13 +316,13 @@ impl Emitter<'_> {
     fn lead(&mut self, alternatives: Vec<Rule>, rest: &[Step], out: &mut Vec<Rule>) {
         let asks_on = rest.iter().any(|step| matches!(step, Step::Ask(_) | Step::Map(_)));
         let leaves = leaves(rest);
-        if leaves && asks_on {
-            return self.give_up(&alternatives, out);
-        }
         let mut inside = Vec::new();
         self.walk(vec![self.empty()], rest, &mut inside, !leaves);
         if inside.is_empty() {
             return;
+        }
+        if leaves && asks_on {
+            return self.enter(&alternatives, inside, true, out);
         }
         let chain = self.chains.add(inside);
         // The end of a chain that was led to for good is the end of this one: a return.

@@ -34,7 +34,14 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                      DROP instead of -s NETWORK -j ACCEPT",
                     first.place().word()
                 );
-                report.add(message, fix).at(assignment).with(robs.iter().copied());
+                report.add(message, fix).at(assignment).with(robs.iter().copied()).nft(|| {
+                    format!(
+                        "move this rule before {}, or let that one only drop: {} saddr != {{ \
+                         NETWORKS }} drop instead of saddr NETWORK accept",
+                        first.place().word(),
+                        super::header(family)
+                    )
+                });
             }
         }
     }

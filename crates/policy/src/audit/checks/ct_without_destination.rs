@@ -16,6 +16,12 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
             "add the server, or the clients: -d SERVER (or -i INSIDE -s CLIENTS) ... -j CT \
              --helper {helper}"
         );
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!(
+                "add the server, or the clients: {ip} daddr SERVER (or iifname INSIDE {ip} saddr \
+                 CLIENTS) ... ct helper set for {helper}"
+            )
+        });
     }
 }

@@ -15,6 +15,9 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
         let port = port.map_or(String::from("PORT"), |port| port.to_string());
         let message = format!("{helper} is assigned to connections to every {proto} port");
         let fix = format!("-p {proto} --dport {port} -d SERVER -j CT --helper {helper}");
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!("{ip} daddr SERVER {proto} dport {port} ct helper set for {helper}")
+        });
     }
 }

@@ -21,6 +21,9 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
              helper is given to a connection by its first packet"
         );
         let fix = format!("-p {proto} --dport {port} -d SERVER -j CT --helper {helper}");
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!("{ip} daddr SERVER {proto} dport {port} ct helper set for {helper}")
+        });
     }
 }

@@ -11,7 +11,10 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
         }
         let message = "FORWARD accepts what no rule decides: NEW connections from everywhere";
         let fix = format!("{} -P FORWARD DROP", command(family));
-        let finding = report.add(message, fix).in_family(family);
+        let finding = report
+            .add(message, fix)
+            .in_family(family)
+            .nft(|| format!("policy drop; in the chain of {family} at hook forward"));
         let switch = match family {
             Family::Ipv4 => "net.ipv4.ip_forward",
             Family::Ipv6 => "net.ipv6.conf.all.forwarding",

@@ -33,6 +33,13 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
             command(family),
             hooks[0].chain()
         );
-        report.add(message, fix).at(assignment);
+        report.add(message, fix).at(assignment).nft(|| {
+            let hook = hooks[0].chain().to_lowercase();
+            let ip = super::header(family);
+            format!(
+                "at hook {hook}: ct state related ct helper \"{helper}\" {ip} daddr ADDRESS PROTO \
+                 dport 1024-65535 accept; or drop the rule that gives the helper out"
+            )
+        });
     }
 }

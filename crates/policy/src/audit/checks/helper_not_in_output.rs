@@ -34,7 +34,14 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                 command(family),
                 port.map_or(String::from("PORT"), |port| port.to_string())
             );
-            report.add(message, fix).at(uses).with([assignment]);
+            let at = port.map_or(String::from("PORT"), |port| port.to_string());
+            report.add(message, fix).at(uses).with([assignment]).nft(|| {
+                format!(
+                    "in a chain of type filter hook output priority mangle: {} daddr SERVER \
+                     {proto} dport {at} ct helper set for {helper}",
+                    super::header(family)
+                )
+            });
         }
     }
 }

@@ -38,10 +38,15 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                  neighbour discovery)",
                 command(family)
             );
-            match leak {
+            let finding = match leak {
                 Some(visit) => report.add(message, fix).at(visit),
                 None => report.add(message, fix).in_family(family),
             };
+            finding.nft(|| {
+                String::from(
+                    "ct state invalid drop (behind the rules for IPv6 neighbour discovery)",
+                )
+            });
         }
     }
 }

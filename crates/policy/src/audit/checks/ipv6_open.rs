@@ -17,7 +17,14 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                     format!("{chain} is closed for IPv4 and open for IPv6"),
                     format!("ip6tables -P {chain} DROP, behind rules for what IPv6 needs"),
                 )
-                .in_family(Family::Ipv6);
+                .in_family(Family::Ipv6)
+                .nft(|| {
+                    let hook = chain.to_lowercase();
+                    format!(
+                        "a chain of a table ip6 or inet at hook {hook} with policy drop, behind \
+                         rules for what IPv6 needs"
+                    )
+                });
         }
     }
 }

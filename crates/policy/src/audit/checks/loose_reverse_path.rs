@@ -14,7 +14,11 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                     "{} -t raw -I PREROUTING -m rpfilter --invert -j DROP",
                     command(family)
                 );
-                report.add("rpfilter --loose accepts a source from any interface", fix).at(visit);
+                let message = "a loose reverse path test accepts a source from any interface";
+                report
+                    .add(message, fix)
+                    .at(visit)
+                    .nft(|| super::no_anti_spoofing::nft_remedy(family));
             }
         }
     }
@@ -35,6 +39,11 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
         );
         let fix = "rp_filter = 1, and all.rp_filter = 0 (the greater of the two holds), or \
                    iptables -t raw -I PREROUTING -m rpfilter --invert -j DROP";
-        report.add(message, fix).in_family(Family::Ipv4);
+        report.add(message, fix).in_family(Family::Ipv4).nft(|| {
+            format!(
+                "rp_filter = 1, and all.rp_filter = 0 (the greater of the two holds), or {}",
+                super::no_anti_spoofing::nft_remedy(Family::Ipv4)
+            )
+        });
     }
 }

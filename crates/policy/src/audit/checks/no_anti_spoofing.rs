@@ -43,7 +43,7 @@ fn by_topology(gateway: &Gateway<'_>, topology: &Topology, report: &mut Report) 
                 interface.name,
                 named.join(", ")
             );
-            report.add(message, remedy(family)).in_family(family);
+            report.add(message, remedy(family)).in_family(family).nft(|| nft_remedy(family));
         }
     }
 }
@@ -64,8 +64,21 @@ fn without_topology(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Rep
             "no rule of {family} asks where a packet may come from; the networks are not known \
              (--topology), nor the rp_filter sysctl"
         );
-        report.add(message, remedy(family)).in_family(family).severity(Severity::Warning);
+        report
+            .add(message, remedy(family))
+            .in_family(family)
+            .severity(Severity::Warning)
+            .nft(|| nft_remedy(family));
     }
+}
+
+/// The same in the words of nft.
+pub(super) fn nft_remedy(family: Family) -> String {
+    let name = if family == Family::Ipv4 { "ipv4" } else { "ipv6" };
+    format!(
+        "in a chain of type filter hook prerouting priority raw: meta nfproto {name} fib saddr . \
+         iif oif missing drop"
+    )
 }
 
 fn remedy(family: Family) -> String {

@@ -34,6 +34,16 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
             command(visit.family),
             visit.hook.chain()
         );
-        report.add("RELATED ICMP errors are accepted of any type at any rate", fix).at(visit);
+        let message = "RELATED ICMP errors are accepted of any type at any rate";
+        report.add(message, fix).at(visit).nft(|| {
+            let kind = match visit.family {
+                Family::Ipv4 => "icmp type destination-unreachable",
+                Family::Ipv6 => "icmpv6 type packet-too-big",
+            };
+            format!(
+                "one rule a type, with a rate: {kind} ct state related limit rate 100/second burst \
+                 200 packets accept"
+            )
+        });
     }
 }

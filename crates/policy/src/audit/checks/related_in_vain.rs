@@ -15,6 +15,12 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
             "-t raw -A PREROUTING -p PROTO --dport PORT -d SERVER -j CT --helper {helper}, or drop \
              the rule"
         );
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!(
+                "in a chain of type filter hook prerouting priority mangle: {ip} daddr SERVER \
+                 PROTO dport PORT ct helper set for {helper}; or drop the rule"
+            )
+        });
     }
 }

@@ -40,6 +40,11 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
             command(visit.family),
             visit.hook.chain()
         );
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            format!(
+                "add the ports: ct state related ct helper \"{helper}\" PROTO dport 1024-65535 \
+                 accept"
+            )
+        });
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
         );
         let message =
             format!("RELATED of {helper} is accepted from any address to any, by any interface");
-        report.add(message, fix).at(visit);
+        report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!(
+                "ct state related ct helper \"{helper}\" {ip} daddr ADDRESS ... accept, or at \
+                 least iifname or oifname the interface of the peers"
+            )
+        });
     }
 }

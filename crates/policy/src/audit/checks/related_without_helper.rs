@@ -34,7 +34,13 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
             visit.hook.chain()
         );
         let quiet = names.is_empty() || !visit.states().0.contains(States::RELATED);
-        let finding = report.add(message, fix).at(visit);
+        let finding = report.add(message, fix).at(visit).nft(|| {
+            let ip = super::header(visit.family);
+            format!(
+                "ct state established accept, and for each helper in use: ct state related ct \
+                 helper \"NAME\" {ip} daddr ADDRESS PROTO dport 1024-65535 accept"
+            )
+        });
         if quiet {
             finding.severity(Severity::Note);
         }

@@ -17,7 +17,8 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
             if visit.table == Table::Mangle && !in_raw {
                 let message = "the reverse path is tested in mangle, after connection tracking: \
                                forged packets still fill the table and reach the helpers' state";
-                report.add(message, fix).at(visit).severity(Severity::Note);
+                let finding = report.add(message, fix).at(visit).severity(Severity::Note);
+                finding.nft(|| super::no_anti_spoofing::nft_remedy(family));
                 continue;
             }
             let list = visits.at(family, visit.table, Hook::Prerouting);
@@ -29,7 +30,8 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                 .collect();
             if !passed.is_empty() {
                 let message = "what an earlier rule accepts never comes to the reverse path test";
-                report.add(message, fix).at(visit).with(passed);
+                let finding = report.add(message, fix).at(visit).with(passed);
+                finding.nft(|| super::no_anti_spoofing::nft_remedy(family));
             }
         }
     }

@@ -20,5 +20,6 @@ pub(super) fn run(gateway: &Gateway<'_>, _: &Visits<'_>, report: &mut Report) {
     let message =
         format!("rp_filter protects IPv4 alone; forged IPv6 sources enter by {}", open.join(", "));
     let fix = "ip6tables -t raw -I PREROUTING -m rpfilter --invert -j DROP";
-    report.add(message, fix).in_family(Family::Ipv6);
+    let finding = report.add(message, fix).in_family(Family::Ipv6);
+    finding.nft(|| super::no_anti_spoofing::nft_remedy(Family::Ipv6));
 }

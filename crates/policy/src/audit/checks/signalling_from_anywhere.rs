@@ -29,7 +29,10 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
             );
             let fix = format!("name the clients: -i INTERFACE -s CLIENTS ... (helper {helper})");
             let named = visit.narrows(false) || assignment.narrows(false);
-            let finding = report.add(message, fix).at(visit).with([assignment]);
+            let finding = report.add(message, fix).at(visit).with([assignment]).nft(|| {
+                let ip = super::header(visit.family);
+                format!("name the clients: iifname INTERFACE {ip} saddr CLIENTS ... ({helper})")
+            });
             if named {
                 finding.severity(Severity::Note);
             }

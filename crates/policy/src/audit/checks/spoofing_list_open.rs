@@ -36,7 +36,10 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                     command(family),
                     table.name()
                 );
-                report.add(message, fix).at(visit);
+                report
+                    .add(message, fix)
+                    .at(visit)
+                    .nft(|| format!("iifname \"{interface}\" drop, at the end of the list"));
             }
         }
     }
