@@ -8,6 +8,7 @@
 //! * `steps`: a rule as what it asks and does, in its order; `field`: the left side of a
 //!   comparison; `value`: the right one;
 //! * `emit`: steps as rules, `atom`: a rule that grows;
+//! * `index`: the listing, found by name;
 //! * `build`: base chains in the order of the packet's path, and the chains below them;
 //! * `behind`: chains of iptables before chains of nftables;
 //! * `notes`: what is said once.
@@ -17,6 +18,7 @@ mod behind;
 mod build;
 mod emit;
 mod field;
+mod index;
 mod json;
 mod notes;
 mod steps;
@@ -27,7 +29,8 @@ use crate::diagnostic::{Diagnostic, Mistakes, Span};
 use crate::load::{Loaded, Remark, Source};
 use crate::program::JUMP_DEPTH_MAX;
 use crate::ruleset::Ruleset;
-use build::{Base, Builder, Index, leads_to};
+use build::{Base, Builder};
+use index::{ChainKey, Index, label, leads_to};
 use kinwall_terms::{Family, Hook, Table};
 use notes::Notes;
 use serde_json::Value;
@@ -129,8 +132,6 @@ fn check(index: &Index<'_>, mistakes: &mut Mistakes) {
     }
 }
 
-type ChainKey<'a> = build::ChainKey<'a>;
-
 /// How many chains may be entered from this one, one within the other, itself included.
 fn depth<'a>(
     index: &Index<'a>,
@@ -152,7 +153,7 @@ fn depth<'a>(
                 mistakes.push(Diagnostic::new(span, what).help(help));
             };
             let handle = rule.handle.map_or(String::new(), |handle| format!(" (handle {handle})"));
-            let from = build::label(key.0, key.1, key.2);
+            let from = label(key.0, key.1, key.2);
             if !index.chains.contains_key(&next) {
                 let help = "list the whole rule set: nft -j list ruleset";
                 wrong(format!("{from}{handle} leads to {to}, and there is no such chain"), help);

@@ -1,8 +1,8 @@
 //! What is said once of rules of nftables: what is not followed, and what is not known.
 
 use super::atom::{Atom, Literal};
-use super::build::{Index, label};
 use super::emit::View;
+use super::index::{Index, label};
 use super::steps::Step;
 use crate::matches::Match;
 use crate::ruleset::Native;
