@@ -255,8 +255,20 @@ pub struct Native {
     pub text: String,
     /// Its comment.
     pub comment: Option<String>,
-    /// Whether it only leads from chain to chain, and nobody wrote it.
-    pub is_made: bool,
+    /// What it is to the rule that was written.
+    pub role: Role,
+}
+
+/// What a rule of the model is to a rule of nftables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The rule, or a part of it.
+    Written,
+    /// What it lets pass on the way to the rules that give out helpers, which the model has ahead
+    /// of connection tracking.
+    Helping,
+    /// Nobody wrote it: it leads from chain to chain.
+    Made,
 }
 
 impl Rule {

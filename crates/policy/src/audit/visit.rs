@@ -10,6 +10,7 @@ use kinwall_rules::ruleset::{Policy, Rule, Ruleset};
 use kinwall_rules::targets::Target;
 use kinwall_rules::value::{Network, PortRange};
 use kinwall_terms::{Family, Hook, InterfaceName, L4Proto, Table};
+use kinwall_topology::AddressTypes;
 use std::rc::Rc;
 
 /// Rules looked at in one hook of one table; a rule behind several jumps counts once for each.
@@ -35,6 +36,8 @@ pub struct Visit<'a> {
     jumps: Rc<[&'a Rule]>,
     /// Whether its target is the next base chain: for its own, that is to accept.
     leads_on: bool,
+    /// Of several base chains at the hook, in which it is met: from 0.
+    pub stage: usize,
 }
 
 /// What has been laid out, by family, table and hook.
@@ -56,7 +59,9 @@ impl<'a> Visits<'a> {
                     let mut todo = vec![hook.chain()];
                     let mut next = 0;
                     while let Some(chain) = todo.get(next).copied() {
+                        let first = list.len();
                         lay_out(at, chain, &Rc::from([]), &mut Vec::new(), (&mut list, &mut todo));
+                        list.iter_mut().skip(first).for_each(|visit| visit.stage = next);
                         next += 1;
                     }
                     lists.push((family, table, hook, policy, list));
@@ -121,7 +126,7 @@ fn lay_out<'a>(
             stages.push(next);
         }
         let next = next.filter(|_| !leads_on);
-        let visit = Visit { family, table, hook, chain, number, rule, jumps, leads_on };
+        let visit = Visit { family, table, hook, chain, number, rule, jumps, leads_on, stage: 0 };
         let behind = next.map(|next| (next, visit.parts().collect::<Rc<[&Rule]>>()));
         list.push(visit);
         if let Some((next, behind)) = behind {
@@ -226,7 +231,9 @@ impl<'a> Visit<'a> {
                     use kinwall_rules::targets::set::Side;
                     matches!((side, source), (Side::Source, true) | (Side::Destination, false))
                 }),
-                Match::Addrtype(kind) => (if source { kind.src } else { kind.dst }).is_some(),
+                Match::Addrtype(kind) => {
+                    (if source { kind.src } else { kind.dst }).is_some_and(|test| !test.invert)
+                }
                 Match::Mac(_) => source,
                 Match::Conntrack(conntrack) => conntrack.addresses.iter().any(Option::is_some),
                 _ => false,
@@ -275,6 +282,23 @@ impl<'a> Visit<'a> {
     /// Whether `port` can be the destination.
     pub fn admits_dport(&self, port: u16) -> bool {
         self.ports(false).0.iter().any(|range| range.contains(port))
+    }
+
+    /// Whether packets that come to it may come to `hook` behind routing.
+    pub fn may_reach(&self, hook: Hook) -> bool {
+        let own = |found: &Match| match found {
+            Match::Addrtype(kind) => {
+                let local = |types: &AddressTypes| types.contains(AddressTypes::LOCAL);
+                let invert = |test: Test<AddressTypes>| local(&test.value).then_some(test.invert);
+                kind.dst.and_then(invert)
+            }
+            _ => None,
+        };
+        self.matches().filter_map(own).all(|elsewhere| match hook {
+            Hook::Input => !elsewhere,
+            Hook::Forward => elsewhere,
+            _ => true,
+        })
     }
 
     /// Whether it only holds the loopback interface.

@@ -1,6 +1,6 @@
 //! Chains of iptables before chains of nftables, where both stand at one hook.
 
-use crate::ruleset::{Native, Policy, Rule, Ruleset, TableRules};
+use crate::ruleset::{Native, Policy, Role, Rule, Ruleset, TableRules};
 use crate::targets::Target;
 use kinwall_terms::{Hook, Table};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub(super) fn lead_on(ruleset: &mut Ruleset, table: Table, hook: Hook, next: &st
         handle: None,
         text: format!("policy {}", policy.map_or("ACCEPT", Policy::name)),
         comment: None,
-        is_made: true,
+        role: Role::Made,
     }));
     own.push(last);
     if let Some(chain) = rules.chain_mut(hook.chain()) {

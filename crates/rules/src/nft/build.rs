@@ -17,10 +17,11 @@ use crate::diagnostic::Origin;
 use crate::matches::Match;
 use crate::matches::addrtype::Addrtype;
 use crate::option::Test;
-use crate::ruleset::{Native, Policy, Rule, Ruleset, TableRules};
+use crate::ruleset::{Native, Policy, Role, Rule, Ruleset, TableRules};
 use crate::targets::Target;
 use kinwall_terms::{Family, Hook, Table};
 use kinwall_topology::AddressTypes;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -218,9 +219,6 @@ impl<'i, 'a> Builder<'i, 'a> {
             policy: (!single).then_some(policy),
         };
         let mut rules = Vec::new();
-        if helpers {
-            rules.extend(self.guard(stage.base));
-        }
         let end = (!single).then(|| {
             let mut end = self.made_rule(base, &format!("policy {};", word(policy)));
             end.target = Some(match policy {
@@ -229,7 +227,17 @@ impl<'i, 'a> Builder<'i, 'a> {
             });
             end
         });
-        self.rules_of(&base.name, end, &mut rules);
+        match self.guard(stage).filter(|_| helpers) {
+            // What the chain accepts, leaves it for the next one; what it does not, comes back.
+            Some(mut guard) => {
+                let mut inside = Vec::new();
+                self.rules_of(&base.name, end.clone(), &mut inside);
+                guard.target = Some(Target::Jump(self.add(inside)));
+                rules.push(guard);
+                rules.extend(end);
+            }
+            None => self.rules_of(&base.name, end, &mut rules),
+        }
         let origin = base.origin;
         let rules_of_table = self.table(table);
         let chain = match rules_of_table.position(&name) {
@@ -246,19 +254,19 @@ impl<'i, 'a> Builder<'i, 'a> {
         }
     }
 
-    /// What of the packets of a hook behind routing is no matter of this base chain.
-    fn guard(&self, base: &Base<'_>) -> Option<Rule> {
+    /// Which of the packets ahead of routing will come to a base chain behind it.
+    fn guard(&self, stage: &Stage<'_, 'a>) -> Option<Rule> {
+        let base = stage.base;
         let here = AddressTypes::LOCAL | AddressTypes::BROADCAST | AddressTypes::MULTICAST;
         let invert = match base.hook {
-            Hook::Input => true,
-            Hook::Forward => false,
+            Hook::Input => false,
+            Hook::Forward => true,
             _ => return None,
         };
         let mut rule = self.made_rule(base.chain, "comes to this chain only behind routing");
         let dst = Some(Test { invert, value: here });
         let (limit_in, limit_out) = (false, false);
         rule.matches.push(Match::Addrtype(Addrtype { src: None, dst, limit_in, limit_out }));
-        rule.target = Some(self.env.accept());
         Some(rule)
     }
 
@@ -270,7 +278,7 @@ impl<'i, 'a> Builder<'i, 'a> {
             handle: None,
             text: text.to_owned(),
             comment: None,
-            is_made: true,
+            role: Role::Made,
         }));
         rule
     }
@@ -322,10 +330,14 @@ impl<'i, 'a> Builder<'i, 'a> {
             let steps = reader.steps(&rule.expr);
             let text = super::text::rule(&rule.expr, rule.comment.as_deref());
             let helps = rule.expr.iter().any(|one| one.get("ct helper").is_some());
-            let is_made = self.env.view == View::Helpers && !helps;
+            let role = match self.env.view {
+                View::Helpers if !helps && accepts(&rule.expr) => Role::Helping,
+                View::Helpers if !helps => Role::Made,
+                _ => Role::Written,
+            };
             let comment = rule.comment.clone();
             let (chain, handle) = (Arc::clone(&label), rule.handle);
-            let native = Arc::new(Native { chain, number, handle, text, comment, is_made });
+            let native = Arc::new(Native { chain, number, handle, text, comment, role });
             let to = match behind {
                 Some((_, rules)) => rules,
                 None => &mut *out,
@@ -484,6 +496,11 @@ impl Chains for Builder<'_, '_> {
             }
         })
     }
+}
+
+/// Whether a rule may let a packet pass.
+fn accepts(expr: &[Value]) -> bool {
+    expr.iter().any(|one| one.get("accept").is_some() || one.get("vmap").is_some())
 }
 
 fn word(policy: Policy) -> &'static str {

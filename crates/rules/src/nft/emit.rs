@@ -8,7 +8,7 @@ use super::atom::{self, Added, Atom, Literal};
 use super::steps::{Step, Verdict};
 use crate::diagnostic::Origin;
 use crate::matches::Match;
-use crate::ruleset::{Native, Rule};
+use crate::ruleset::{Native, Role, Rule};
 use crate::targets::Target;
 use crate::targets::ct::Ct;
 use kinwall_terms::Family;
@@ -77,7 +77,7 @@ impl Emitter<'_> {
     /// What comes to the end of `out` goes on behind the rule.
     fn go_behind(&mut self, out: &mut Vec<Rule>) {
         let chain = self.behind_name();
-        let made = Native { is_made: true, ..Native::clone(&self.native) };
+        let made = Native { role: Role::Made, ..Native::clone(&self.native) };
         let native = Some(Arc::new(made));
         out.push(Rule { target: Some(Target::Goto(chain)), native, ..Rule::new(self.origin) });
     }

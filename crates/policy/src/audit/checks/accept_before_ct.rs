@@ -4,8 +4,10 @@
 //! comes to the CT rule behind them, and its helper is silently lost.
 
 use crate::audit::{Gateway, Report, Visits};
+use kinwall_rules::ruleset::{Native, Role};
 use kinwall_rules::targets::Target;
 use kinwall_terms::{Hook, Table};
+use std::sync::Arc;
 
 pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
     for (family, _) in gateway.families() {
@@ -16,17 +18,23 @@ pub(super) fn run(gateway: &Gateway<'_>, visits: &Visits<'_>, report: &mut Repor
                 let before = list.get(..position).unwrap_or_default();
                 let robs = before.iter().filter(|visit| {
                     let ends = match &visit.rule.target {
-                        Some(Target::Accept | Target::Notrack(_)) => true,
+                        Some(Target::Notrack(_)) => true,
                         Some(Target::Ct(ct)) => ct.helper.as_deref() != Some(helper),
-                        _ => false,
+                        _ => visit.accepts() && visit.stage == assignment.stage,
                     };
-                    ends && !visit.is_loopback() && visit.overlaps(assignment)
+                    let made = |native: &Arc<Native>| native.role == Role::Made;
+                    let written = !visit.rule.native.as_ref().is_some_and(made);
+                    ends && written && !visit.is_loopback() && visit.overlaps(assignment)
                 });
                 let robs: Vec<_> = robs.collect();
                 let Some(first) = robs.first() else { continue };
+                let of = match first.rule.native {
+                    Some(_) => "",
+                    None => " of the raw table",
+                };
                 let message = format!(
-                    "{helper} is never assigned to what an earlier rule of the raw table accepts \
-                     or decides ({})",
+                    "{helper} is never assigned to what an earlier rule{of} accepts or decides \
+                     ({})",
                     first.place().word()
                 );
                 let fix = format!(

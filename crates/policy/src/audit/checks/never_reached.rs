@@ -5,7 +5,7 @@ use crate::audit::visit::includes;
 use crate::audit::{Gateway, Place, Report, Severity, Visits};
 use kinwall_rules::matches::Match;
 use kinwall_rules::option::Test;
-use kinwall_rules::ruleset::Rule;
+use kinwall_rules::ruleset::{Role, Rule};
 use kinwall_rules::targets::Target;
 use kinwall_rules::value::{InterfacePattern, Network};
 
@@ -49,7 +49,7 @@ pub(super) fn run(gateway: &Gateway<'_>, _: &Visits<'_>, report: &mut Report) {
 fn is_apart(earlier: &Rule, rule: &Rule) -> bool {
     match (&earlier.native, &rule.native) {
         (_, None) => true,
-        (one, Some(two)) => !two.is_made && one.as_ref().is_none_or(|one| one != two),
+        (one, Some(two)) => two.role == Role::Written && one.as_ref().is_none_or(|one| one != two),
     }
 }
 

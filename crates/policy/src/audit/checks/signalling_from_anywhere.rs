@@ -15,6 +15,7 @@ pub(super) fn run(_: &Gateway<'_>, visits: &Visits<'_>, report: &mut Report) {
         }
         let open = visits.inward().filter(|visit| {
             visit.family == assignment.family
+                && assignment.may_reach(visit.hook)
                 && visit.accepts()
                 && visit.states().0.contains(States::NEW)
                 && visit.helpers().next().is_none()
