@@ -54,9 +54,9 @@ struct Shape {
 impl Shape {
     /// Whether the packet can be found under this shape at all.
     fn fits(&self, key: &Key) -> bool {
-        let ports = self.sport | self.dport != 0;
+        let has_ports = (self.sport == 0 || key.has_sport) && (self.dport == 0 || key.has_dport);
         self.proto.is_none_or(|proto| proto == key.proto)
-            && if self.portless { key.is_cut } else { !ports || key.has_ports }
+            && if self.portless { key.is_cut } else { has_ports }
     }
 
     /// The hash of the bits that are looked at. `seed` tells shapes apart.

@@ -1,7 +1,7 @@
 //! The fields of a packet that most rules compare, as plain numbers.
 
 use crate::facts::Facts;
-use crate::matches::tcp::any_ports;
+use crate::matches::tcp::port_fields;
 use kinwall_terms::{CtState, InterfaceName};
 use kinwall_wire::Headers;
 use std::net::IpAddr;
@@ -20,7 +20,8 @@ pub struct Key {
     pub(crate) proto: u8,
     /// The number of the ct state.
     pub(crate) state: u8,
-    pub(crate) has_ports: bool,
+    pub(crate) has_sport: bool,
+    pub(crate) has_dport: bool,
     /// Whether the transport header is not there as a whole; ports may be, even so.
     pub(crate) is_cut: bool,
     pub(crate) is_later_fragment: bool,
@@ -31,18 +32,21 @@ impl Key {
     #[inline]
     pub fn new(headers: &Headers, bytes: &[u8]) -> Key {
         let whole = headers.ports();
-        let ports = whole.or_else(|| any_ports(headers, bytes));
-        let (sport, dport) = ports.unwrap_or((0, 0));
+        let [sport, dport] = match whole {
+            Some((sport, dport)) => [Some(sport), Some(dport)],
+            None => port_fields(headers, bytes),
+        };
         Key {
             src: left_aligned(headers.src),
             dst: left_aligned(headers.dst),
             in_iface: 0,
             out_iface: 0,
-            sport,
-            dport,
+            sport: sport.unwrap_or(0),
+            dport: dport.unwrap_or(0),
             proto: headers.proto.0,
             state: CtState::Invalid as u8,
-            has_ports: ports.is_some(),
+            has_sport: sport.is_some(),
+            has_dport: dport.is_some(),
             is_cut: whole.is_none(),
             is_later_fragment: headers.is_later_fragment(),
         }

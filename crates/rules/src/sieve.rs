@@ -108,11 +108,13 @@ impl Sieve {
         {
             return false;
         }
-        let ports = Fields::SPORT | Fields::DPORT;
-        !asked.intersects(ports)
-            || key.has_ports
-                && !fails(Fields::DPORT, self.dport.contains(key.dport))
-                && !fails(Fields::SPORT, self.sport.contains(key.sport))
+        if !asked.intersects(Fields::SPORT | Fields::DPORT) {
+            return true;
+        }
+        (key.has_dport || !asked.contains(Fields::DPORT))
+            && (key.has_sport || !asked.contains(Fields::SPORT))
+            && !fails(Fields::DPORT, self.dport.contains(key.dport))
+            && !fails(Fields::SPORT, self.sport.contains(key.sport))
     }
 
     /// Whether no packet of that ct state passes.

@@ -98,6 +98,10 @@ fn headers_cut_short_match_nothing_or_are_dropped() {
     // Within the ports.
     let rows = [
         ("-p tcp", Yes),
+        ("-p tcp --sport 40000", Yes),
+        ("-p tcp ! --sport 40000", No),
+        ("-p tcp ! --sport 40001", Yes),
+        ("-p tcp --sport 40000 --dport 21", No),
         ("-p tcp --dport 21", No),
         ("-p tcp ! --dport 21", No),
         ("-p tcp -m tcp", HotDrop),

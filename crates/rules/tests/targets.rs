@@ -6,7 +6,9 @@ use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::{Options, Program};
 use kinwall_terms::ct::CtFacts;
-use kinwall_terms::{CtState, Direction, Family, Hook, L4Proto, Status, Table, Time, Tuple};
+use kinwall_terms::{
+    CtState, Direction, Family, Hook, L4Proto, Reason, Status, Table, Time, Tuple,
+};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
 
@@ -24,12 +26,15 @@ fn syn() -> Vec<u8> {
 
 /// Walks the SYN, with mark 0xff00 and the connmark 0x12, through one rule.
 fn walk(table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
+    walk_with(&syn(), table, hook, rule)
+}
+
+fn walk_with(bytes: &[u8], table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
     let text = format!("*{table}\n-A {hook} {rule}\nCOMMIT\n");
     let source = Source { name: "rule", text: &text, family: Some(Family::Ipv4) };
     let loaded = load(&[source], &Defines::default()).expect(rule);
     let program = Program::compile(loaded.ruleset(Family::Ipv4).unwrap(), &Options::default());
-    let bytes = syn();
-    let headers = Headers::parse(&bytes).unwrap();
+    let headers = Headers::parse(bytes).unwrap();
     let (src, dst) = (headers.src, headers.dst);
     let original = Tuple { src, dst, sport: 4096, dport: 80, proto: L4Proto::TCP };
     let ct = CtFacts {
@@ -48,7 +53,7 @@ fn walk(table: Table, hook: Hook, rule: &str) -> (Decision, PacketState) {
     let ct = LazyCt::new(&ask);
     let facts = Facts {
         headers: &headers,
-        bytes: &bytes,
+        bytes,
         link: &LinkFacts::default(),
         hook,
         in_iface: None,
@@ -103,6 +108,27 @@ fn targets_change_the_packet_as_linux_does() {
         let (decision, state) = walk(Table::Mangle, Hook::Forward, rule);
         assert_eq!(decision, Decision::Accept, "{rule}");
         assert_eq!(field(&state), *expected, "{rule}");
+    }
+}
+
+#[test]
+fn targets_that_write_into_tcp_drop_a_header_that_is_cut_short() {
+    let mut cut = syn();
+    cut.truncate(39);
+    cut[3] = 39;
+    let rows = [
+        ("-p tcp -j TCPMSS --set-mss 1400", false),
+        ("-p tcp -j TCPMSS --clamp-mss-to-pmtu", false),
+        ("-p tcp -j TCPOPTSTRIP --strip-options 4", false),
+        ("-p tcp -j ECN --ecn-tcp-remove", false),
+        ("-p tcp -j ECN --ecn-ip-ect 1", true),
+    ];
+    for (rule, passes) in rows {
+        let (decision, _) = walk_with(&cut, Table::Mangle, Hook::Forward, rule);
+        let expected = if passes { Decision::Accept } else { Decision::Drop(Reason::HotDrop) };
+        assert_eq!(decision, expected, "{rule}");
+        let (decision, _) = walk(Table::Mangle, Hook::Forward, rule);
+        assert_eq!(decision, Decision::Accept, "{rule}, whole");
     }
 }
 

@@ -152,13 +152,13 @@ fn ports_and_flags(
     bytes: &[u8],
     plain: bool,
     flags: bool,
-) -> Option<((u16, u16), u8)> {
+) -> Option<(PortFields, u8)> {
     match headers.l4 {
-        L4::Tcp(tcp) => Some(((tcp.sport, tcp.dport), tcp.flags.bits())),
+        L4::Tcp(tcp) => Some(([Some(tcp.sport), Some(tcp.dport)], tcp.flags.bits())),
         _ if headers.proto == L4Proto::TCP && !plain => None,
         _ => {
             let found = if flags { *headers.transport(bytes).get(FLAGS_OFFSET)? } else { 0 };
-            Some((any_ports(headers, bytes)?, found))
+            Some((port_fields(headers, bytes), found))
         }
     }
 }
@@ -166,13 +166,26 @@ fn ports_and_flags(
 /// Where the flags stand in a TCP header, in bytes.
 const FLAGS_OFFSET: usize = 13;
 
+/// Source and destination port, each where the packet has it.
+pub(crate) type PortFields = [Option<u16>; 2];
+
 /// The first four bytes behind the network header, read as two ports, whatever the protocol.
 pub(crate) fn any_ports(headers: &Headers, bytes: &[u8]) -> Option<(u16, u16)> {
+    let [sport, dport] = port_fields(headers, bytes);
+    sport.zip(dport)
+}
+
+/// The same, each by itself: of a header cut within its ports, the first may be there.
+pub(crate) fn port_fields(headers: &Headers, bytes: &[u8]) -> PortFields {
     if headers.is_later_fragment() {
-        return None;
+        return [None; 2];
     }
-    let [a, b, c, d, ..] = *headers.transport(bytes) else { return None };
-    Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    let port = |high, low| Some(u16::from_be_bytes([high, low]));
+    match *headers.transport(bytes) {
+        [a, b, c, d, ..] => [port(a, b), port(c, d)],
+        [a, b, ..] => [port(a, b), None],
+        _ => [None; 2],
+    }
 }
 
 /// The rule must name `proto`; negated only where the test is one of plain header fields, as
@@ -189,9 +202,9 @@ pub(crate) fn needs_protocol(args: &mut Args<'_>, proto: L4Proto, plain: bool) {
 }
 
 /// Whether the option list of the TCP header at `transport` has `wanted`; `None` when the header
-/// is cut short.
+/// is cut short, or says that it is shorter than any.
 fn has_option(transport: &[u8], header_length: usize, wanted: u8) -> Option<bool> {
-    let mut rest = transport.get(20..header_length.max(20))?;
+    let mut rest = transport.get(20..header_length)?;
     while let [kind, tail @ ..] = rest {
         if *kind == wanted {
             return Some(true);
@@ -241,12 +254,14 @@ pub(crate) fn upper(test: Option<Test<PortRange>>) -> Option<Test<PortRange>> {
     }
 }
 
-/// Whether ports that are there pass both tests.
+/// Whether the ports pass both tests. One that is not there passes none, negated or not.
 pub(crate) fn ports_hold(
-    (sport, dport): (u16, u16),
+    [sport, dport]: PortFields,
     wanted_sport: &Option<Test<PortRange>>,
     wanted_dport: &Option<Test<PortRange>>,
 ) -> bool {
-    wanted_sport.is_none_or(|test| test.holds(|range| range.contains(sport)))
-        && wanted_dport.is_none_or(|test| test.holds(|range| range.contains(dport)))
+    let holds = |wanted: &Option<Test<PortRange>>, port: Option<u16>| {
+        wanted.is_none_or(|test| port.is_some_and(|port| test.holds(|range| range.contains(port))))
+    };
+    holds(wanted_sport, sport) && holds(wanted_dport, dport)
 }

@@ -1,9 +1,10 @@
 //! `-p udp -m udp --sport 67:68 --dport 1024:`: ports of UDP.
 //!
-//! A fragment other than the first and a header that is cut within its ports match nothing, not
-//! even negated tests; except that a match without tests drops a packet whose header is cut short.
+//! In a fragment other than the first, and for a port that a header cut short lacks, nothing
+//! matches, not even negated tests; except that a match without tests drops a packet whose header
+//! is cut short.
 
-use super::tcp::{any_ports, narrow, needs_protocol, ports_hold, upper};
+use super::tcp::{narrow, needs_protocol, port_fields, ports_hold, upper};
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, Test, value};
 use crate::print::Line;
@@ -65,13 +66,13 @@ impl Udp {
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Answer {
         let (headers, bytes) = (scene.facts.headers, scene.facts.bytes);
         let ports = match headers.l4 {
-            L4::Udp(udp) => Some((udp.sport, udp.dport)),
+            L4::Udp(udp) => Some([Some(udp.sport), Some(udp.dport)]),
             _ if headers.proto == L4Proto::UDP && !self.is_plain() => None,
-            _ => any_ports(headers, bytes),
+            _ => Some(port_fields(headers, bytes)),
         };
         match ports {
             Some(ports) => ports_hold(ports, &self.sport, &self.dport).into(),
-            None if self.is_plain() || headers.is_later_fragment() => Answer::No,
+            None if headers.is_later_fragment() => Answer::No,
             None => Answer::HotDrop,
         }
     }

@@ -1,11 +1,12 @@
 //! `-p tcp -j ECN --ecn-tcp-remove`: clears or sets the bits of explicit congestion notification;
 //! the walk goes on. Bits of TCP need `-p tcp`.
 
-use crate::eval::{Effect, Scene};
+use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, flag, value};
 use crate::print::Line;
 use crate::value::number;
-use kinwall_terms::{Family, L4Proto, Table};
+use kinwall_terms::{Family, L4Proto, Reason, Table};
+use kinwall_wire::tcp::Tcp;
 
 /// What the target declares.
 pub const SPEC: Spec = Spec::new("ECN").only(Family::Ipv4).tables(&[Table::Mangle]).options(&[
@@ -61,8 +62,13 @@ impl Ecn {
         }
     }
 
-    /// Changes the octet; the bits of TCP are left as they are.
+    /// Changes the octet; the bits of TCP are left as they are. Where they are not there, in a
+    /// header that is cut short, Linux drops the packet.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
+        let transport = scene.facts.headers.transport(scene.facts.bytes);
+        if (self.ece.is_some() || self.cwr.is_some()) && transport.len() < Tcp::LENGTH {
+            return Effect::Decide(Decision::Drop(Reason::HotDrop));
+        }
         if let Some(ect) = self.ect {
             scene.state.tos = (scene.state.tos & !0x03) | ect;
         }

@@ -3,13 +3,13 @@
 //!
 //! Needs `-p tcp`; clamping needs a way out, so it is not allowed before routing.
 
-use crate::eval::{Effect, Scene};
+use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, flag, value};
 use crate::print::Line;
 use crate::value::number;
-use kinwall_terms::{Family, Hook, L4Proto};
+use kinwall_terms::{Family, Hook, L4Proto, Reason};
 use kinwall_wire::L4;
-use kinwall_wire::tcp::{TcpFlags, TcpOption};
+use kinwall_wire::tcp::{Tcp, TcpOption};
 
 /// What the target declares.
 pub const SPEC: Spec = Spec::new("TCPMSS")
@@ -18,6 +18,9 @@ pub const SPEC: Spec = Spec::new("TCPMSS")
 
 /// Where the way out is known.
 pub(crate) const CLAMP_HOOKS: &[Hook] = &[Hook::Forward, Hook::Output, Hook::Postrouting];
+
+/// No TCP header is longer, in bytes.
+const HEADER_MAX_LENGTH: usize = 60;
 
 /// The new maximum segment size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,23 +56,37 @@ impl Tcpmss {
         };
     }
 
-    /// Notes the new size. What fits the path is not known here, so clamping changes nothing.
+    /// Notes the new size; a packet that announces none gets one, if it has no payload and room in
+    /// its header. One whose header is cut short is dropped. What fits the path is not known here,
+    /// so clamping leaves what is announced; what it gives fits every path.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
-        let Tcpmss::Set(wanted) = *self else { return Effect::Continue };
-        let L4::Tcp(tcp) = &scene.facts.headers.l4 else { return Effect::Continue };
-        let transport = scene.facts.headers.transport(scene.facts.bytes);
+        let headers = scene.facts.headers;
+        if headers.is_later_fragment() {
+            return Effect::Continue;
+        }
+        let transport = headers.transport(scene.facts.bytes);
+        let L4::Tcp(tcp) = &headers.l4 else {
+            return Effect::Decide(Decision::Drop(Reason::HotDrop));
+        };
+        let length = usize::from(tcp.data_offset);
+        if length < Tcp::LENGTH || transport.len() < length {
+            return Effect::Decide(Decision::Drop(Reason::HotDrop));
+        }
         let announced = tcp.options(transport).find_map(|option| match option {
             TcpOption::Mss(mss) => Some(mss),
             _ => None,
         });
-        match scene.state.mss.or(announced) {
-            Some(mss) if mss > wanted => scene.state.mss = Some(wanted),
-            None if tcp.flags.contains(TcpFlags::SYN) => {
+        match (scene.state.mss.or(announced), *self) {
+            (Some(mss), Tcpmss::Set(wanted)) if mss > wanted => scene.state.mss = Some(wanted),
+            (None, _) if transport.len() == length && length < HEADER_MAX_LENGTH => {
                 let default = match scene.family {
                     Family::Ipv4 => 536,
                     Family::Ipv6 => 1220,
                 };
-                scene.state.mss = Some(wanted.min(default));
+                scene.state.mss = match *self {
+                    Tcpmss::Set(wanted) => Some(default.min(wanted)),
+                    Tcpmss::Clamp => Some(default),
+                };
             }
             _ => {}
         }

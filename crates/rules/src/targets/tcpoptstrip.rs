@@ -2,16 +2,17 @@
 //! goes on.
 
 use crate::diagnostic::Diagnostic;
-use crate::eval::{Effect, Scene};
+use crate::eval::{Decision, Effect, Scene};
 use crate::lex::Word;
 use crate::option::{Args, Spec, value};
 use crate::print::Line;
 use crate::value::parse_number;
-use kinwall_terms::{L4Proto, Table};
+use kinwall_terms::{L4Proto, Reason, Table};
+use kinwall_wire::L4;
+use kinwall_wire::tcp::Tcp;
 
 /// What the target declares.
 pub const SPEC: Spec = Spec::new("TCPOPTSTRIP")
-    .passive()
     .needs(&[L4Proto::TCP])
     .tables(&[Table::Mangle])
     .options(&[value("strip-options")]);
@@ -38,9 +39,18 @@ impl Tcpoptstrip {
         }
     }
 
-    /// Changes nothing that rules can see.
-    pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Effect {
-        Effect::Continue
+    /// Changes nothing that rules can see. A packet whose header is cut short is dropped.
+    pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
+        let headers = scene.facts.headers;
+        let transport = headers.transport(scene.facts.bytes);
+        let is_whole = match headers.l4 {
+            L4::Tcp(tcp) => (Tcp::LENGTH..=transport.len()).contains(&tcp.data_offset.into()),
+            _ => headers.is_later_fragment(),
+        };
+        match is_whole {
+            true => Effect::Continue,
+            false => Effect::Decide(Decision::Drop(Reason::HotDrop)),
+        }
     }
 }
 
