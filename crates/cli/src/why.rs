@@ -288,6 +288,9 @@ fn show(program: &Program, id: RuleId) -> String {
 }
 
 fn specification(rule: &Rule) -> String {
+    if let Some(native) = &rule.native {
+        return native.text.clone();
+    }
     let mut line = Line::new("");
     print::specification(rule, &mut line);
     line.as_str().trim_start().to_owned()

@@ -55,7 +55,13 @@ pub(crate) fn read(source: &Source<'_>, loaded: &mut Loaded, mistakes: &mut Mist
     for family in asked {
         let mut bases = bases(&index, family);
         let ruleset = loaded.ruleset_mut(family);
-        bases.retain(|base| !is_there(ruleset, base));
+        bases.retain(|base| {
+            let is_there = is_there(ruleset, base);
+            if is_there {
+                notes.leave_out(&base.chain.family, &base.chain.table);
+            }
+            !is_there
+        });
         let mut builder = Builder::new(&index, family, &mut notes, ruleset);
         builder.build(&bases);
     }

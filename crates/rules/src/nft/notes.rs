@@ -18,6 +18,8 @@ pub(super) struct Notes {
     early: Vec<String>,
     /// Rules that the model has no words for.
     undecided: Vec<String>,
+    /// Tables that were read from another text.
+    left_out: Vec<(String, String)>,
 }
 
 /// Places that one remark names.
@@ -38,13 +40,81 @@ impl Notes {
         }
     }
 
+    /// Of this table nothing is to be said.
+    pub(super) fn leave_out(&mut self, family: &str, table: &str) {
+        self.left_out.push((family.to_owned(), table.to_owned()));
+    }
+
     pub(super) fn undecided(&mut self, rules: Vec<String>) {
         rules.into_iter().for_each(|rule| push(&mut self.undecided, rule));
     }
 
+    /// What a listing itself calls for.
+    fn of_listing(&self, index: &Index<'_>) -> Vec<String> {
+        let listing = index.listing;
+        let is_read = |family: &str, table: &str| {
+            let here =
+                |left: &(String, String)| (left.0.as_str(), left.1.as_str()) == (family, table);
+            is_of_ip(family) && !self.left_out.iter().any(here)
+        };
+        let mut remarks = Vec::new();
+        let mut say = |places: Vec<String>, what: &str| {
+            let mut all = Vec::new();
+            places.into_iter().for_each(|place| push(&mut all, place));
+            if !all.is_empty() {
+                remarks.push(format!("{what}: {}", named(&all)));
+            }
+        };
+        let other = listing.chains.iter().filter(|chain| !is_of_ip(&chain.family));
+        let tables = other.map(|chain| format!("{} {}", chain.family, chain.table)).collect();
+        say(tables, "tables of other families than ip, ip6 and inet are not looked at");
+        let chains = || listing.chains.iter().filter(|chain| is_read(&chain.family, &chain.table));
+        let name = |chain: &super::json::Chain| label(&chain.family, &chain.table, &chain.name);
+        let edge =
+            chains().filter(|chain| matches!(chain.hook.as_deref(), Some("ingress" | "egress")));
+        say(edge.map(name).collect(), "chains at the device itself are not looked at");
+        let nat = chains().filter(|chain| chain.kind.as_deref() == Some("nat"));
+        say(
+            nat.map(name).collect(),
+            "address translation is not applied, its chains are passed over",
+        );
+        let rules = |key: &str| -> Vec<String> {
+            let has = |value: &Value| value.get(key).is_some();
+            let rules = listing.rules.iter().filter(|rule| is_read(&rule.family, &rule.table));
+            let found = rules.filter(|rule| rule.expr.iter().any(has));
+            found
+                .map(|rule| {
+                    let at = label(&rule.family, &rule.table, &rule.chain);
+                    rule.handle.map_or(at.clone(), |handle| format!("{at} handle {handle}"))
+                })
+                .collect()
+        };
+        say(
+            rules("flow"),
+            "flows that a flowtable has taken over no longer come to the rules; answers hold for \
+             packets before that",
+        );
+        say(
+            rules("ct expectation"),
+            "expectations that rules themselves make (ct expectation set) are not followed: what \
+             they announce is RELATED too",
+        );
+        let tables = rules("xt")
+            .iter()
+            .map(|at| at.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect();
+        say(
+            tables,
+            "these tables are kept by iptables-nft, and nft does not say what their rules ask: \
+             read them with iptables-nft-save and ip6tables-nft-save instead",
+        );
+        say(timed_sets(index), "elements with a timeout are taken as they are now");
+        remarks
+    }
+
     /// The remarks on a listing.
     pub(super) fn remarks(self, index: &Index<'_>) -> Vec<String> {
-        let mut remarks = of_listing(index);
+        let mut remarks = self.of_listing(index);
         for (expression, places) in self.unknown {
             remarks.push(format!(
                 "`{expression}` is not understood: both cases are answered for, or the packet is \
@@ -88,66 +158,13 @@ fn named(places: &[String]) -> String {
     format!("{shown}{more}")
 }
 
-fn of_listing(index: &Index<'_>) -> Vec<String> {
-    let listing = index.listing;
-    let mut remarks = Vec::new();
-    let mut say = |places: Vec<String>, what: &str| {
-        let mut all = Vec::new();
-        places.into_iter().for_each(|place| push(&mut all, place));
-        if !all.is_empty() {
-            remarks.push(format!("{what}: {}", named(&all)));
-        }
-    };
-    let other = listing.chains.iter().filter(|chain| !is_of_ip(&chain.family));
-    let tables = other.map(|chain| format!("{} {}", chain.family, chain.table)).collect();
-    say(tables, "tables of other families than ip, ip6 and inet are not looked at");
-    let chains = || listing.chains.iter().filter(|chain| is_of_ip(&chain.family));
-    let name = |chain: &super::json::Chain| label(&chain.family, &chain.table, &chain.name);
-    let edge = chains().filter(|chain| matches!(chain.hook.as_deref(), Some("ingress" | "egress")));
-    say(edge.map(name).collect(), "chains at the device itself are not looked at");
-    let nat = chains().filter(|chain| chain.kind.as_deref() == Some("nat"));
-    say(nat.map(name).collect(), "address translation is not applied, its chains are passed over");
-    let rules = |key: &str, inner: &dyn Fn(&Value) -> bool| -> Vec<String> {
-        let has = |value: &Value| value.get(key).is_some_and(inner);
-        let rules = listing.rules.iter().filter(|rule| is_of_ip(&rule.family));
-        let found = rules.filter(|rule| rule.expr.iter().any(has));
-        found
-            .map(|rule| {
-                let at = label(&rule.family, &rule.table, &rule.chain);
-                rule.handle.map_or(at.clone(), |handle| format!("{at} handle {handle}"))
-            })
-            .collect()
-    };
-    let any = |_: &Value| true;
-    say(
-        rules("flow", &any),
-        "flows that a flowtable has taken over no longer come to the rules; answers hold for \
-         packets before that",
-    );
-    say(
-        rules("ct expectation", &any),
-        "expectations that rules themselves make (ct expectation set) are not followed: what they \
-         announce is RELATED too",
-    );
-    let tables = rules("xt", &any)
-        .iter()
-        .map(|at| at.split(' ').take(2).collect::<Vec<_>>().join(" "))
-        .collect();
-    say(
-        tables,
-        "these tables are kept by iptables-nft, and nft does not say what their rules ask: read \
-         them with iptables-nft-save and ip6tables-nft-save instead",
-    );
-    let timed = listing.sets.iter().filter(|set| {
-        let has =
-            |element: &Value| element.get("elem").is_some_and(|elem| elem.get("expires").is_some());
-        !is_changing(index, set) && set.elem.iter().any(has)
-    });
-    say(
-        timed.map(|set| format!("{} {} @{}", set.family, set.table, set.name)).collect(),
-        "elements with a timeout are taken as they are now",
-    );
-    remarks
+/// The sets with elements that will expire.
+fn timed_sets(index: &Index<'_>) -> Vec<String> {
+    let has =
+        |element: &Value| element.get("elem").is_some_and(|elem| elem.get("expires").is_some());
+    let sets = index.listing.sets.iter();
+    let timed = sets.filter(|set| !is_changing(index, set) && set.elem.iter().any(has));
+    timed.map(|set| format!("{} {} @{}", set.family, set.table, set.name)).collect()
 }
 
 fn is_changing(index: &Index<'_>, set: &super::json::Set) -> bool {

@@ -8,7 +8,7 @@ use kinwall_prove::exposure::{Exposure, Hostile, Peer};
 use kinwall_prove::space::Unknown;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_rules::eval::RuleId;
-use kinwall_rules::print::{self, Line};
+use kinwall_rules::print;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -101,8 +101,6 @@ pub(super) fn rule(rules: &Rules, found: &Found<'_>, id: RuleId) -> Value {
         return Value::Null;
     };
     let file = rules.sources.get(usize::from(place.file)).map(|source| source.name.as_str());
-    let mut line = Line::new(format!("-A {}", place.chain));
-    print::specification(rule, &mut line);
     json!({
         "family": place.family.to_string(),
         "table": place.table.name(),
@@ -110,7 +108,7 @@ pub(super) fn rule(rules: &Rules, found: &Found<'_>, id: RuleId) -> Value {
         "number": place.number,
         "file": file,
         "line": place.line,
-        "rule": line.as_str(),
+        "rule": print::rule(&place.chain, rule),
     })
 }
 
