@@ -6,6 +6,7 @@ use kinwall_engine::{AssignedBy, Engine, Ingress, Outcome, Presumed, RuleAt, Ste
 use kinwall_helpers::Instance;
 use kinwall_rules::eval::{self, RuleRef};
 use kinwall_rules::print;
+use kinwall_rules::program::Program;
 use kinwall_rules::targets::Target;
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, L4Proto, Table, Time, Verdict};
 use kinwall_wire::emit::Packet as Built;
@@ -47,6 +48,8 @@ pub(super) struct Asked {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) dport: u16,
+    /// Whether the rules were written for nftables.
+    is_of_nft: bool,
 }
 
 impl Asked {
@@ -76,6 +79,7 @@ impl Asked {
             src,
             dst: question.to,
             dport,
+            is_of_nft: engine.program(family).is_some_and(is_of_nft),
         })
     }
 
@@ -177,8 +181,12 @@ impl Asked {
         if let (Some(ended), Some(behind)) = (ends, behind) {
             let reason = format!("a rule of raw {hook} ends the table before the CT rule");
             let rules: Vec<_> = [ended, behind].into_iter().filter_map(at).collect();
-            let fix = rules.first().map(|(place, _)| {
-                format!("move the CT rule before line {}, or let that rule only drop", place.line)
+            let fix = rules.first().map(|(place, _)| match self.is_of_nft {
+                true => String::from("move the rule that gives out the helper before the other"),
+                false => format!(
+                    "move the CT rule before line {}, or let that rule only drop",
+                    place.line
+                ),
             });
             return self.without(reason, rules, fix);
         }
@@ -244,11 +252,20 @@ impl Asked {
             "{by} gives the connection {name}, in vain: {how} what it announces ({announcement})"
         );
         let rules = outcome.rule.into_iter().filter_map(|at| told(engine, at)).collect();
-        let fix = format!(
-            "iptables -A {} -m conntrack --ctstate RELATED -m helper --helper {name} -d ADDRESS \
-             -p PROTO --dport 1024: -j ACCEPT",
-            self.filter_chain()
-        );
+        let fix = match self.is_of_nft {
+            true => format!(
+                "at hook {}: ct state related ct helper \"{name}\" {} daddr ADDRESS PROTO dport \
+                 1024-65535 accept",
+                self.filter_chain().to_lowercase(),
+                self.header()
+            ),
+            false => format!(
+                "{} -A {} -m conntrack --ctstate RELATED -m helper --helper {name} -d ADDRESS -p \
+                 PROTO --dport 1024: -j ACCEPT",
+                self.command(),
+                self.filter_chain()
+            ),
+        };
         self.without(reason, rules, Some(fix))
     }
 
@@ -317,6 +334,15 @@ impl Asked {
     /// The rule that gives the helper.
     fn assigning(&self) -> String {
         let Asked { name, proto, dst, dport, .. } = self;
+        if self.is_of_nft {
+            return format!(
+                "in a chain of type filter hook {} priority mangle: {}{} daddr {dst} {proto} dport \
+                 {dport} ct helper set for {name}",
+                self.hook().to_lowercase(),
+                self.iifname(),
+                self.header()
+            );
+        }
         let from = self.interface().map(|name| format!(" -i {name}")).unwrap_or_default();
         format!(
             "{} -t raw -I {}{from} -p {proto} -d {dst} --dport {dport} -j CT --helper {name}",
@@ -332,6 +358,14 @@ impl Asked {
             Ingress::Local { .. } => "OUTPUT",
             Ingress::Interface(_) => "FORWARD",
         };
+        if self.is_of_nft {
+            return format!(
+                "at hook {}: {}{} daddr {dst} {proto} dport {dport} ct state new accept",
+                chain.to_lowercase(),
+                self.iifname(),
+                self.header()
+            );
+        }
         let from = self.interface().map(|name| format!(" -i {name}")).unwrap_or_default();
         format!(
             "{} -A {chain}{from} -p {proto} -d {dst} --dport {dport} -m conntrack --ctstate NEW \
@@ -340,12 +374,29 @@ impl Asked {
         )
     }
 
+    /// Addresses of the family in the words of nft.
+    fn header(&self) -> &'static str {
+        match self.family {
+            Family::Ipv4 => "ip",
+            Family::Ipv6 => "ip6",
+        }
+    }
+
+    fn iifname(&self) -> String {
+        self.interface().map(|name| format!("iifname \"{name}\" ")).unwrap_or_default()
+    }
+
     fn interface(&self) -> Option<InterfaceName> {
         match self.ingress {
             Ingress::Interface(name) => name,
             Ingress::Local { .. } => None,
         }
     }
+}
+
+fn is_of_nft(program: &Program) -> bool {
+    let native = |id| program.rule(id).is_some_and(|rule| rule.native.is_some());
+    program.rule_ids().any(native)
 }
 
 fn raw_steps(trace: &Trace) -> impl DoubleEndedIterator<Item = &eval::Step> {
