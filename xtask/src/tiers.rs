@@ -18,6 +18,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "iptables-restore", package: "iptables" },
     Program { name: "nft", package: "nftables" },
     Program { name: "tcpdump", package: "tcpdump" },
+    Program { name: "unshare", package: "util-linux" },
 ];
 
 /// A group of tests that needs more than an ordinary user has.

@@ -13,8 +13,10 @@ mod render;
 mod rule_files;
 mod say;
 mod sets;
+mod settings_file;
 mod setup;
 mod source;
+mod tool;
 mod topology_file;
 mod why;
 
@@ -48,6 +50,7 @@ enum Command {
     Audit(command::audit::AuditArgs),
     Policy(command::policy::PolicyArgs),
     Prove(command::prove::ProveArgs),
+    Topology(command::topology::TopologyArgs),
     Helpers(command::helpers::HelpersArgs),
 }
 
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => command::audit::run(args),
         Command::Policy(args) => command::policy::run(args),
         Command::Prove(args) => command::prove::run(args),
+        Command::Topology(args) => command::topology::run(args),
         Command::Helpers(args) => command::helpers::run(args),
     };
     match result {

@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["terms", "wire", "topology", "conntrack", "rules", "helpers", "engine"]),
     ("prove", &["terms", "wire", "topology", "rules", "helpers", "policy", "engine", "replay"]),
     ("kernel", &["terms", "wire", "topology"]),
+    ("machine", &["terms", "topology"]),
     ("replay", &["terms", "wire", "topology", "engine"]),
     ("live", &["terms", "wire", "topology", "engine"]),
     ("cli", LIBRARIES),
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "policy",
             "prove",
             "kernel",
+            "machine",
             "replay",
         ],
     ),
@@ -54,6 +56,7 @@ const LIBRARIES: &[&str] = &[
     "policy",
     "prove",
     "kernel",
+    "machine",
     "replay",
     "live",
 ];

@@ -7,3 +7,4 @@ pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod replay;
 pub(crate) mod rules;
+pub(crate) mod topology;

@@ -3,6 +3,7 @@
 mod compile;
 mod diff;
 mod init;
+mod live;
 
 use crate::failure::Failure;
 use crate::render::Mistake;

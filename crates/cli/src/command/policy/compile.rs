@@ -31,8 +31,8 @@ pub(super) struct CompileArgs {
 }
 
 /// `--target`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TargetArg {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TargetArg {
     /// iptables-restore and ip6tables-restore.
     Iptables,
     /// nft, one table for both families.
