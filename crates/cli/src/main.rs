@@ -2,6 +2,7 @@
 //! `command/`.
 #![allow(clippy::disallowed_methods)] // Files and streams are this crate's business.
 
+mod apply;
 mod args;
 mod command;
 mod failure;

@@ -9,6 +9,7 @@ use kinwall_rules::sets::Sets;
 use kinwall_rules::targets::Target;
 use kinwall_rules::value::InterfacePattern;
 use kinwall_terms::{Family, InterfaceName, Table};
+use kinwall_topology::Topology;
 use std::collections::BTreeMap;
 
 /// Lines of rules that are listed in a remark.
@@ -53,8 +54,8 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
 
 /// Says which interfaces the rules of `families` name and the topology does not have: such rules
 /// concern no packet.
-pub(crate) fn on_interfaces(rules: &Rules, engine: &Engine, families: &[Family]) {
-    let interfaces = engine.topology().interfaces();
+pub(crate) fn on_interfaces(rules: &Rules, topology: &Topology, families: &[Family]) {
+    let interfaces = topology.interfaces();
     let unknown = |pattern: &InterfacePattern| {
         !interfaces.iter().any(|interface| pattern.matches(Some(interface.name)))
             && !pattern.matches(Some(InterfaceName::LOOPBACK))

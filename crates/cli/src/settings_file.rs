@@ -1,5 +1,6 @@
 //! `sysctl.conf`, and the sysctls in force in the network namespace this runs in.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 /// The assignments of a sysctl.conf: comments and empty lines are passed over.
@@ -18,4 +19,13 @@ pub(crate) fn in_force(name: &str) -> Option<String> {
 fn path(name: &str) -> PathBuf {
     let parts = name.split('.').map(|part| part.replace('/', "."));
     parts.fold(PathBuf::from("/proc/sys"), |path, part| path.join(part))
+}
+
+/// Sets a sysctl.
+///
+/// # Errors
+///
+/// The kernel's: not there, not allowed, not taken.
+pub(crate) fn set(name: &str, value: &str) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().write(true).open(path(name))?.write_all(value.as_bytes())
 }

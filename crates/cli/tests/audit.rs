@@ -36,6 +36,17 @@ fn the_exit_status_says_the_worst_severity() {
 }
 
 #[test]
+fn interfaces_that_the_topology_lacks_are_said() {
+    let dir = folder("audit-interfaces");
+    let rules = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -i eth9 -j DROP\nCOMMIT\n";
+    fs::write(dir.join("rules.v4"), rules).expect("written");
+    let ran = run("audit DIR/rules.v4 --topology examples/ftp/topology.toml", &dir, &[]);
+    let said = "ipv4: the rules name interfaces that the topology does not have, and no packet \
+                comes or goes there: eth9 (line 3); add them to the topology";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
 fn settings_come_from_files_and_flags() {
     let dir = folder("audit-settings");
     fs::write(dir.join("rules.v4"), CARELESS).expect("written");

@@ -9,46 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The gateway of the recordings.
-const SEGMENTS: &str = r#"
-[[segment]]
-name = "wan"
-interfaces = ["eth0"]
-addresses = ["192.0.2.1/24", "2001:db8::1/64", "fe80::ff:fe00:1/64"]
-networks = ["192.0.2.0/24", "2001:db8::/64"]
-default = true
-
-[[segment]]
-name = "lan"
-interfaces = ["eth1"]
-addresses = ["10.1.0.1/24", "fd00:1::1/64", "fe80::ff:fe00:2/64"]
-networks = ["10.1.0.0/24", "fd00:1::/64"]
-
-[[segment]]
-name = "dmz"
-interfaces = ["eth2"]
-addresses = ["10.2.0.1/24"]
-networks = ["10.2.0.0/24"]
-
-[[host]]
-name = "server"
-addresses = ["192.0.2.10", "2001:db8::10"]
-
-[[host]]
-name = "own-server"
-addresses = ["10.2.0.10"]
-
-[[host]]
-name = "gatekeeper"
-addresses = ["192.0.2.20"]
-
-[[host]]
-name = "exchange"
-addresses = ["192.0.2.10", "2001:db8::10"]
-
-[[host]]
-name = "client"
-addresses = ["10.1.0.2", "fd00:1::2"]
-"#;
+const SEGMENTS: &str = include_str!("../../../tests/policy/segments.toml");
 
 fn intent(service: &str, from: &str, to: &str, rest: &str) -> String {
     format!("[[intent]]\nservice = \"{service}\"\nfrom = \"{from}\"\nto = \"{to}\"\n{rest}\n")

@@ -1,9 +1,11 @@
 //! `kinwall policy`: from what an administrator wants to the rules that the kernel runs.
 
+mod apply;
 mod compile;
 mod diff;
 mod init;
 mod live;
+mod standing;
 
 use crate::failure::Failure;
 use crate::render::Mistake;
@@ -31,6 +33,14 @@ enum Command {
     Compile(compile::CompileArgs),
     Diff(diff::DiffArgs),
     Init(init::InitArgs),
+    Apply(apply::ApplyArgs),
+    Confirm(standing::ConfirmArgs),
+    Rollback(standing::RollbackArgs),
+    Status(standing::StatusArgs),
+    Resume(standing::ResumeArgs),
+    Unit(standing::UnitTextArgs),
+    #[command(hide = true)]
+    Watch(standing::WatchArgs),
 }
 
 /// The policy, and the kernel it is for.
@@ -83,5 +93,12 @@ pub(crate) fn run(args: PolicyArgs) -> Result<(), Failure> {
         Command::Compile(args) => compile::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Apply(args) => apply::run(args),
+        Command::Confirm(args) => standing::confirm(&args),
+        Command::Rollback(args) => standing::rollback(&args),
+        Command::Status(args) => standing::status(&args),
+        Command::Resume(args) => standing::resume(&args),
+        Command::Unit(args) => standing::unit(&args),
+        Command::Watch(args) => standing::watch(&args),
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     let families: Vec<Family> =
         Family::ALL.into_iter().filter(|family| rules.loaded.ruleset(*family).is_some()).collect();
     remarks::on_rules(&rules, &engine, &families);
-    remarks::on_interfaces(&rules, &engine, &families);
+    remarks::on_interfaces(&rules, engine.topology(), &families);
     for family in Family::ALL.into_iter().filter(|family| !families.contains(family)) {
         say::note(format_args!("no rules for {family} were given: nothing is said of it"));
     }

@@ -3,6 +3,7 @@
 use super::AuditArgs;
 use crate::failure::Failure;
 use crate::masked;
+use crate::remarks;
 use crate::rule_files::Rules;
 use crate::source::{self, Text};
 use crate::topology_file::TopologyFile;
@@ -82,6 +83,9 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
     masked::replace(&mut sources);
     let rules = Rules::load(sources, &args.defines)?;
     let topology = TopologyFile::read(args.topology.as_ref())?.topology;
+    if args.topology.is_some() {
+        remarks::on_interfaces(&rules, &topology, &Family::ALL);
+    }
     let settings = Settings::new(args.kernel, Profile::Linux);
     let mut read = Read { rules, topology, settings, kernel: args.kernel, refused: Vec::new() };
     of_topology(&mut read, args)?;
