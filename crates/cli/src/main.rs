@@ -7,6 +7,7 @@ mod args;
 mod command;
 mod failure;
 mod json;
+mod live;
 mod masked;
 mod place;
 mod remarks;

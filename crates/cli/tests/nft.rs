@@ -109,3 +109,26 @@ fn a_comment_in_a_rule_of_nftables_allows_a_finding() {
     assert!(ran.out.contains("allowed KW001 standard input"), "{}", ran.out);
     assert!(ran.out.contains("one host only"), "{}", ran.out);
 }
+
+#[test]
+fn the_running_machine_is_audited() {
+    let kinwall = env!("CARGO_BIN_EXE_kinwall");
+    let script = format!(
+        "nft -f tests/nft/workstation.nft && iptables-nft -A FORWARD -j DROP && echo ready && \
+         {kinwall} audit --live"
+    );
+    let ran = Command::new("unshare")
+        .args(["-n", "sh", "-c", &script])
+        .current_dir(root())
+        .output()
+        .expect("unshare");
+    let [out, err] = [&ran.stdout, &ran.stderr].map(|said| String::from_utf8_lossy(said));
+    if !out.starts_with("ready") {
+        eprintln!("\n*** NOT RUN: --live. It needs root, nft and iptables; found {err:?}\n");
+        return;
+    }
+    let both = "the rules of this machine, from iptables-nft-save, nft -j list ruleset";
+    assert!(err.contains(both), "{err}");
+    assert!(out.contains("inet filter input: ct state established,related accept"), "{out}");
+    assert!(!out.contains("KW042"), "the chain of iptables is closed: {out}");
+}

@@ -3,7 +3,8 @@
 use crate::eval::Part;
 use crate::option::Test;
 use crate::ruleset::{Chain, Counters, Rule, Ruleset, TableRules};
-use kinwall_terms::Table;
+use crate::targets::Target;
+use kinwall_terms::{Hook, Table};
 use std::fmt::{Display, Write};
 
 /// A line that grows by words, each with a blank before.
@@ -114,7 +115,7 @@ pub fn table(rules: &TableRules, options: Options) -> String {
             if options.counters {
                 let _ = write!(out, "{} ", counters(rule.counters));
             }
-            out.push_str(&in_iptables(&chain.name, rule));
+            out.push_str(&in_iptables(&chain.name, false, rule));
             out.push('\n');
         }
     }
@@ -133,14 +134,30 @@ pub fn rule(chain: &str, rule: &Rule) -> String {
             let handle = native.handle.map_or(String::new(), |n| format!(" # handle {n}"));
             format!("{}: {}{handle}", native.chain, native.text)
         }
-        None => in_iptables(chain, rule),
+        None => in_iptables(chain, rule.target.as_ref().is_some_and(leads_on), rule),
     }
 }
 
-/// One rule, from `-A CHAIN` on, whatever it was written as.
-fn in_iptables(chain: &str, rule: &Rule) -> String {
+/// Whether it leads to the base chain of nftables that stands behind a built-in chain: that is what
+/// accepting comes to.
+fn leads_on(target: &Target) -> bool {
+    let Target::Goto(chain) = target else { return false };
+    let behind = |(hook, number): (&str, &str)| {
+        Hook::from_chain(hook).is_some() && number.parse::<u32>().is_ok()
+    };
+    chain.split_once('@').is_some_and(behind)
+}
+
+/// One rule, from `-A CHAIN` on, whatever it was written as; as one that `accepts` if so.
+fn in_iptables(chain: &str, accepts: bool, rule: &Rule) -> String {
     let mut out = Line::new(format!("-A {chain}"));
-    specification(rule, &mut out);
+    match accepts {
+        true => {
+            let target = Some(Target::Accept);
+            specification(&Rule { target, ..rule.clone() }, &mut out);
+        }
+        false => specification(rule, &mut out),
+    }
     out.text
 }
 

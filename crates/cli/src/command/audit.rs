@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   iptables-save | kinwall audit -
   nft -j list ruleset | kinwall audit -
+  sudo kinwall audit --live
   kinwall audit --rules4 rules.v4 --rules6 rules.v6 --topology topology.toml \\
       --sysctl /etc/sysctl.conf
   kinwall audit --explain KW004
@@ -35,6 +36,10 @@ pub(crate) struct AuditArgs {
     /// standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Audit the machine this runs on, in the network namespace this runs in: its rules (of both
+    /// kinds of iptables and of nftables), interfaces, sysctls, modules and kernel. Needs root
+    #[arg(long, conflicts_with_all = ["files", "rules", "rules4", "rules6", "topology"])]
+    live: bool,
     /// A rule file, as if it were named alone
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
@@ -59,9 +64,9 @@ pub(crate) struct AuditArgs {
     /// A sysctl or a module option
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The Linux version that runs the rules
-    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::DEFAULT)]
-    kernel: KernelVersion,
+    /// The Linux version that runs the rules [default: 6.18, or with --live the machine's]
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<KernelVersion>,
     /// Say at which rule a connection loses its helper: 'ftp from eth1 to 192.0.2.10:2121'
     ///
     /// HELPER from INTERFACE, ADDRESS, NETWORK or `gateway` to ADDRESS[:PORT]. Exit status: 0

@@ -1,12 +1,14 @@
 //! From files and flags to what an audit looks at.
 
 use super::AuditArgs;
+use crate::command::topology;
 use crate::failure::Failure;
 use crate::masked;
 use crate::remarks;
 use crate::rule_files::Rules;
 use crate::source::{self, Text};
 use crate::topology_file::TopologyFile;
+use crate::{live, say};
 use kinwall_engine::settings::split_assignment;
 use kinwall_engine::{Engine, SettingError, Settings};
 use kinwall_policy::audit::{Gateway, Refused};
@@ -63,7 +65,8 @@ impl Read {
 
 /// Reads files and flags.
 pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
-    let mut sources = Vec::new();
+    let machine = if args.live { Some(topology::read()?) } else { None };
+    let mut sources = if args.live { live::rules()? } else { Vec::new() };
     let families = [
         (&args.files, None),
         (&args.rules, None),
@@ -77,17 +80,25 @@ pub(super) fn read(args: &AuditArgs) -> Result<Read, Failure> {
     }
     if sources.is_empty() {
         return Err(Failure::Usage(String::from(
-            "no rules: name a file, `-` for the standard input, --rules4 or --rules6",
+            "no rules: name a file, `-` for the standard input, --rules4, --rules6 or --live",
         )));
     }
     masked::replace(&mut sources);
     let rules = Rules::load(sources, &args.defines)?;
-    let topology = TopologyFile::read(args.topology.as_ref())?.topology;
-    if args.topology.is_some() {
+    let machine_kernel = machine.as_ref().and_then(|machine| machine.kernel);
+    let topology = match machine {
+        Some(machine) => {
+            machine.remarks.iter().for_each(say::note);
+            machine.topology
+        }
+        None => TopologyFile::read(args.topology.as_ref())?.topology,
+    };
+    if args.live || args.topology.is_some() {
         remarks::on_interfaces(&rules, &topology, &Family::ALL);
     }
-    let settings = Settings::new(args.kernel, Profile::Linux);
-    let mut read = Read { rules, topology, settings, kernel: args.kernel, refused: Vec::new() };
+    let kernel = args.kernel.or(machine_kernel).unwrap_or(KernelVersion::DEFAULT);
+    let settings = Settings::new(kernel, Profile::Linux);
+    let mut read = Read { rules, topology, settings, kernel, refused: Vec::new() };
     of_topology(&mut read, args)?;
     for path in &args.sysctl {
         from_lines(&mut read, path, sysctl_line)?;
