@@ -91,7 +91,7 @@ impl PolicyFile {
 pub(crate) fn run(args: PolicyArgs) -> Result<(), Failure> {
     match args.command {
         Command::Compile(args) => compile::run(&args),
-        Command::Diff(args) => diff::run(&args),
+        Command::Diff(args) => diff::run(args),
         Command::Init(args) => init::run(&args),
         Command::Apply(args) => apply::run(args),
         Command::Confirm(args) => standing::confirm(&args),

@@ -48,8 +48,7 @@ pub(super) struct ApplyArgs {
 
 /// Runs the command.
 pub(super) fn run(mut args: ApplyArgs) -> Result<(), Failure> {
-    let running = kinwall_machine::kernel();
-    args.file.kernel = args.file.kernel.or(running);
+    args.file.kernel = args.file.kernel.or_else(kinwall_machine::kernel);
     let policy = args.file.read()?;
     needs_root()?;
     let target = Target::from(args.target);

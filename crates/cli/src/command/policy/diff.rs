@@ -40,7 +40,10 @@ pub(super) struct DiffArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &DiffArgs) -> Result<(), Failure> {
+pub(super) fn run(mut args: DiffArgs) -> Result<(), Failure> {
+    if args.live {
+        args.file.kernel = args.file.kernel.or_else(kinwall_machine::kernel);
+    }
     let policy = args.file.read()?;
     let written = compile(&policy, args.target.into(), &args.file.name());
     let (rules, settings) = if args.live {
