@@ -13,7 +13,7 @@ mod scene;
 
 use kinwall_wire::emit::{Packet, Tcp, Udp};
 use kinwall_wire::tcp::TcpFlags;
-use scene::{Step, compare, rules};
+use scene::{Step, compare, play, rules};
 use std::net::IpAddr;
 
 const INSIDE: &str = "10.1.0.5";
@@ -175,6 +175,29 @@ fn quota_and_nth() {
         "",
     );
     compare("quota_and_nth", &rules, &burst(7, 0, |wait| udp(wait, 1)));
+}
+
+#[test]
+fn chance() {
+    const PACKETS: usize = 400;
+    let random = ["0", "1", "0.5", "! 0.1"].map(|share| match share.strip_prefix("! ") {
+        Some(share) => format!("-m statistic --mode random ! --probability {share}"),
+        None => format!("-m statistic --mode random --probability {share}"),
+    });
+    let rules = rules(&random.each_ref().map(String::as_str), "");
+    let steps = burst(PACKETS, 0, |wait| udp(wait, 1));
+    let Some(answers) = play("chance", &rules, None, &steps) else { return };
+    // Six standard deviations to either side: one run in five hundred million is beyond them.
+    let shares = [0..=0, 400..=400, 140..=260, 324..=396];
+    for (side, name) in ["kernel", "kinwall"].into_iter().enumerate() {
+        for (bit, share) in shares.iter().enumerate() {
+            let matched = answers
+                .iter()
+                .filter(|seen| seen[side].2.is_some_and(|mark| mark >> bit & 1 == 1))
+                .count();
+            assert!(share.contains(&matched), "{name}, {}: {matched}", random[bit]);
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) fn rules(matches: &[&str], filter: &str) -> String {
 }
 
 /// What is compared of a packet.
-type Seen = (Verdict, Option<String>, Option<u32>);
+pub(crate) type Seen = (Verdict, Option<String>, Option<u32>);
 
 fn seen(observed: Observed) -> Seen {
     (observed.verdict, observed.decided_by, observed.mark)
@@ -44,6 +44,25 @@ pub(crate) fn compare_with_sets(
     ipsets: Option<&str>,
     steps: &[Step],
 ) -> Option<Vec<Option<u32>>> {
+    let mut differ = Vec::new();
+    let mut marks = Vec::new();
+    for (number, [theirs, own]) in play(name, rules4, ipsets, steps)?.into_iter().enumerate() {
+        marks.push(theirs.2);
+        if theirs != own {
+            differ.push(format!("{}: kernel {theirs:?}, kinwall {own:?}", number + 1));
+        }
+    }
+    assert!(differ.is_empty(), "{name}:\n{rules4}{}", differ.join("\n"));
+    Some(marks)
+}
+
+/// Sends the steps through both; what the kernel and kinwall say of each.
+pub(crate) fn play(
+    name: &str,
+    rules4: &str,
+    ipsets: Option<&str>,
+    steps: &[Step],
+) -> Option<Vec<[Seen; 2]>> {
     if !tier::is_wanted() {
         return None;
     }
@@ -62,9 +81,8 @@ pub(crate) fn compare_with_sets(
     let mut ours = Ours::new(&case).expect("rules");
     let began = Instant::now();
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let mut differ = Vec::new();
-    let mut marks = Vec::new();
-    for (number, step) in steps.iter().enumerate() {
+    let mut answers = Vec::new();
+    for step in steps {
         std::thread::sleep(Duration::from_millis(step.wait_ms));
         let now = Time((wall + began.elapsed()).as_nanos() as u64);
         let name = InterfaceName::new(step.from).expect("a name");
@@ -72,11 +90,7 @@ pub(crate) fn compare_with_sets(
         let ingress = Ingress::Interface(name);
         let theirs = seen(Observed::from(&gateway.send(ingress, &step.bytes).expect("an answer")));
         let own = seen(ours.send_at(now, ingress, link, &step.bytes));
-        marks.push(theirs.2);
-        if theirs != own {
-            differ.push(format!("{}: kernel {theirs:?}, kinwall {own:?}", number + 1));
-        }
+        answers.push([theirs, own]);
     }
-    assert!(differ.is_empty(), "{name}:\n{rules4}{}", differ.join("\n"));
-    Some(marks)
+    Some(answers)
 }
