@@ -52,6 +52,15 @@ pub(crate) struct GatewayArgs {
     pub seed: u64,
 }
 
+/// `--nat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NatArg {
+    /// Connections are translated as the nat table says.
+    Apply,
+    /// The nat table is not looked at: the capture shows one side of the gateway only.
+    Ignore,
+}
+
 /// `--profile`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ProfileArg {

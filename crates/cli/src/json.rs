@@ -3,7 +3,7 @@
 use kinwall_engine::{AssignedBy, Engine, Outcome, Path, Step, Trace};
 use kinwall_replay::output;
 use kinwall_rules::eval;
-use kinwall_terms::Verdict;
+use kinwall_terms::{Manip, Verdict};
 use serde_json::{Value, json};
 
 /// `{"type":"explanation",...}`: the steps in order, and the verdict.
@@ -109,6 +109,31 @@ fn step(engine: &Engine, step: &Step) -> Value {
             })).collect::<Vec<_>>(),
             "drop": drop.map(|reason| reason.name()),
         }),
+        Step::Bound { .. } | Step::Translated { .. } => translation(engine, step),
         Step::Confirmed => json!({ "step": "confirmed" }),
+    }
+}
+
+/// A step of address translation.
+fn translation(engine: &Engine, step: &Step) -> Value {
+    let (word, manip, rule, to) = match step {
+        Step::Bound { manip, rule, to } => ("bound", manip, *rule, *to),
+        Step::Translated { manip, to } => ("translated", manip, None, Some(*to)),
+        _ => return Value::Null,
+    };
+    let rule = rule.and_then(|at| engine.program(at.family)?.reference(at.rule));
+    json!({
+        "step": word,
+        "end": end(*manip),
+        "rule": rule.as_ref().map(place),
+        "address": to.map(|to| to.0),
+        "port": to.map(|to| to.1),
+    })
+}
+
+fn end(manip: Manip) -> &'static str {
+    match manip {
+        Manip::Source => "source",
+        Manip::Destination => "destination",
     }
 }

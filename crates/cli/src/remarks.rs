@@ -22,9 +22,22 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
             table == Table::Nat
                 && !matches!(rule.target, None | Some(Target::Return | Target::Jump(_)))
         };
-        if let Some(lines) = lines(rules, family, translates) {
+        if let Some(lines) = lines(rules, family, translates).filter(|_| !engine.translates(family))
+        {
             say::note(format_args!(
                 "{family}: address translation is not applied; rules of the nat table: {lines}"
+            ));
+        }
+        let names_helper = |_: Table, rule: &Rule| match &rule.target {
+            Some(Target::Ct(ct)) => ct.helper.is_some(),
+            _ => false,
+        };
+        if let Some(lines) =
+            lines(rules, family, names_helper).filter(|_| engine.translates(family))
+        {
+            say::note(format_args!(
+                "{family}: helpers do not rewrite what they read on translated connections; \
+                 rules that name one: {lines}"
             ));
         }
         let timeouts = |_: Table, rule: &Rule| match &rule.target {

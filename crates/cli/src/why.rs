@@ -9,7 +9,7 @@ use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
 use kinwall_rules::ruleset::Rule;
-use kinwall_terms::{CtState, Family, Reason, Verdict};
+use kinwall_terms::{CtState, Family, Manip, Reason, Verdict};
 use std::io::{self, Write};
 
 const BOLD: Style = Style::new().bold();
@@ -121,10 +121,37 @@ fn write_step(
             write_expected(out, name, expected)?;
             write_doubts(out, name, notes, *blind, *drop)
         }
+        Step::Bound { manip, rule, to } => {
+            title(out, "translation")?;
+            let end = end(*manip);
+            let rule = rule.and_then(|at| engine.program(at.family)?.reference(at.rule));
+            match (rule, to) {
+                (Some(rule), Some((address, port))) => {
+                    write!(out, "{end} of the connection becomes {address} port {port}, ")?;
+                    writeln!(out, "by {} {} (line {})", rule.chain, rule.number, rule.line)
+                }
+                (None, Some((address, port))) => writeln!(
+                    out,
+                    "{end} of the connection becomes {address} port {port}: another one has its own"
+                ),
+                (_, None) => writeln!(out, "{end} of the connection stays as it is"),
+            }
+        }
+        Step::Translated { manip, to: (address, port) } => {
+            title(out, "translation")?;
+            writeln!(out, "{} of the packet is now {address} port {port}", end(*manip))
+        }
         Step::Confirmed => {
             title(out, "confirm")?;
             writeln!(out, "the connection enters the table")
         }
+    }
+}
+
+fn end(manip: Manip) -> &'static str {
+    match manip {
+        Manip::Source => "the source",
+        Manip::Destination => "the destination",
     }
 }
 

@@ -220,6 +220,33 @@ fn explain_answers_the_source_document_s_questions() {
 }
 
 #[test]
+fn the_nat_table_is_applied_where_that_is_wanted() {
+    let dir = folder("nat");
+    fs::write(dir.join("nat.v4"), NAT).expect("written");
+    let line = |more: &str, packet: &str| {
+        format!(
+            "explain --topology examples/ftp/topology.toml --rules DIR/nat.v4 {more} '{packet}'"
+        )
+    };
+    let out = "in eth1 tcp 10.1.0.2:4000 -> 203.0.113.9:80 syn";
+    let plain = run(&line("", out), &dir, &[]);
+    assert!(plain.err.contains("address translation is not applied"), "{}", plain.err);
+    assert!(!plain.out.contains("translation"), "{}", plain.out);
+    let told = run(&line("--nat apply", out), &dir, &[]);
+    assert_eq!((told.status, told.err.as_str()), (0, ""));
+    let becomes = "the source of the connection becomes 192.0.2.77 port 4000, by POSTROUTING 1";
+    assert!(told.out.contains(becomes), "{}", told.out);
+    let json = run(&line("--nat apply --format json", out), &dir, &[]);
+    assert!(json.out.contains(r#""address":"192.0.2.77""#), "{}", json.out);
+}
+
+const NAT: &str = "*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 10.1.0.0/24 -j SNAT --to-source 192.0.2.77
+COMMIT
+";
+
+#[test]
 fn explain_answers_for_every_helper() {
     let dir = folder("each-helper");
     let rows = run("helpers --format json", &dir, &[]).out;

@@ -7,6 +7,7 @@
 use crate::key;
 use crate::keymap::Keymap;
 use kinwall_terms::{Family, KernelVersion, L4Proto, Reason, Tuple};
+use kinwall_wire::ipv6_ext::skip_quoted;
 use kinwall_wire::reader::array_at;
 use kinwall_wire::{Headers, L4};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -104,37 +105,8 @@ fn ipv6_tuple(quote: &[u8], keymap: &Keymap, kernel: KernelVersion) -> Option<Tu
     let header = array_at::<40>(quote, 0)?;
     let address = |at| array_at::<16>(header, at).map(|octets| Ipv6Addr::from(*octets));
     let (src, dst) = (IpAddr::V6(address(8)?), IpAddr::V6(address(24)?));
-    let (proto, transport) = skip_extensions(header[6], quote.get(40..)?)?;
+    let (proto, transport) = skip_quoted(header[6], quote.get(40..)?)?;
     let ids = key::ids(proto, Family::Ipv6, src, dst, transport, keymap, kernel);
     let (sport, dport) = ids.ok()?;
     Some(Tuple { src, dst, sport, dport, proto })
-}
-
-/// Passes over extension headers (RFC 8200 section 4), each of which moves at least 8 bytes on;
-/// `None` when the chain is cut short, ends in nothing, or belongs to a later fragment.
-fn skip_extensions(first: u8, after: &[u8]) -> Option<(L4Proto, &[u8])> {
-    const HOP_BY_HOP: u8 = 0;
-    const ROUTING: u8 = 43;
-    const FRAGMENT: u8 = 44;
-    const AUTHENTICATION: u8 = 51;
-    const NO_NEXT_HEADER: u8 = 59;
-    const DESTINATION: u8 = 60;
-    let (mut proto, mut rest) = (first, after);
-    loop {
-        let unit = match proto {
-            HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT => 8,
-            AUTHENTICATION => 4,
-            NO_NEXT_HEADER => return None,
-            _ => return Some((L4Proto(proto), rest)),
-        };
-        let &[next, length, high, low, ..] = array_at::<8>(rest, 0)?;
-        let length = match proto {
-            FRAGMENT if u16::from_be_bytes([high, low]) & !7 != 0 => return None,
-            FRAGMENT => 8,
-            // Counted without its first 8 bytes, in either unit.
-            _ => 8 + usize::from(length) * unit,
-        };
-        rest = rest.get(length..)?;
-        proto = next;
-    }
 }

@@ -39,6 +39,7 @@ mod store;
 pub mod stream;
 mod table;
 mod track;
+mod translate;
 mod view;
 mod wheel;
 

@@ -278,6 +278,7 @@ impl<H> Conntrack<H> {
     }
 
     fn free(&mut self, slot: Slot) {
+        self.unbind(slot);
         if let Some(extra) = self.stores.body(slot).extra.checked_sub(1) {
             self.extras.remove(extra);
         }

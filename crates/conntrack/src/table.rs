@@ -8,6 +8,7 @@ use crate::proto::{ProtoState, Timeouts, tcp::TcpState};
 use crate::settings::{SettingError, Settings};
 use crate::slab::Slab;
 use crate::store::{Body, Probe, Slot, Stores};
+use crate::translate::Translations;
 use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
 use kinwall_terms::ct::{CtFacts, Listed};
@@ -88,6 +89,7 @@ pub struct Conntrack<H> {
     pub(crate) extras: Slab<Extra<H>>,
     pub(crate) expectations: Expectations,
     pub(crate) keymap: Keymap,
+    pub(crate) translations: Translations,
     pub(crate) policies: Vec<Timeouts>,
     pub(crate) events: Events,
     pub(crate) stats: Stats,
@@ -112,6 +114,7 @@ impl<H> Conntrack<H> {
             extras: Slab::new(),
             expectations,
             keymap: Keymap::default(),
+            translations: Translations::new(seed),
             ends_too: |_, _| EndsToo::Nothing,
             policies: Vec::new(),
             events: Events::default(),
@@ -191,6 +194,7 @@ impl<H> Conntrack<H> {
             + self.expectations.memory_bytes()
             + self.events.memory_bytes()
             + self.keymap.len() * 128
+            + self.translations.memory_bytes()
             + self.dying.capacity() * size_of::<Slot>()
     }
 

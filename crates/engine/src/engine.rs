@@ -41,6 +41,10 @@ pub struct Engine {
     next_deadline: Time,
     /// Whether answers tell of the packet's connection.
     details: bool,
+    /// By [`Family::index`]: whether connections are translated.
+    pub(crate) translates: [bool; 2],
+    /// The ports (source, destination) that the next packet leaves with.
+    pub(crate) wish: Option<[u16; 2]>,
 }
 
 /// What was found out of a packet before its turn, by a [`Foreseer`].
@@ -111,6 +115,8 @@ impl Engine {
             courses: Courses::default(),
             next_deadline: Time(0),
             details: true,
+            translates: [false; 2],
+            wish: None,
         }
     }
 
@@ -208,6 +214,7 @@ impl Engine {
             queued: None,
             sought: None,
             rules_before: 0,
+            translated: false,
             aids,
             packet,
         };
@@ -215,7 +222,9 @@ impl Engine {
             Ingress::Interface(_) => self.received(&mut passage),
             Ingress::Local { .. } => self.sent(&mut passage),
         };
-        self.conclude(&passage, end.err())
+        let outcome = self.conclude(&passage, end.err());
+        self.wish = None;
+        outcome
     }
 
     /// What looks at packets before their turn, for this engine alone.
@@ -244,6 +253,25 @@ impl Engine {
     /// has no use for it.
     pub fn set_details(&mut self, on: bool) {
         self.details = on;
+    }
+
+    /// Applies the nat table from now on, or not; off at first. Where there is none, nothing is
+    /// translated.
+    pub fn set_translation(&mut self, on: bool) {
+        let has_nat = |program: &Option<Program>| program.as_ref().is_some_and(Program::has_nat);
+        self.translates = [on && has_nat(&self.programs[0]), on && has_nat(&self.programs[1])];
+        self.courses.forget();
+    }
+
+    /// Whether the nat table of a family is applied.
+    pub fn translates(&self, family: Family) -> bool {
+        self.translates[family.index()]
+    }
+
+    /// Says with which ports (or identifiers) the next packet leaves, where that is known: Linux
+    /// chooses some by chance, and a capture of what left tells which.
+    pub fn wish_ports(&mut self, ports: [u16; 2]) {
+        self.wish = Some(ports);
     }
 
     /// Removes what has expired, at most `budget` entries of each table; false when more is due.
@@ -392,6 +420,7 @@ impl Engine {
             connection,
             mark: p.state.mark,
             length: p.headers.total_length,
+            translated: p.translated,
         }
     }
 }
@@ -411,6 +440,7 @@ impl Outcome {
             connection: None,
             mark: 0,
             length: u32::try_from(length).unwrap_or(u32::MAX),
+            translated: false,
         }
     }
 }

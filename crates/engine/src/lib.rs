@@ -10,6 +10,7 @@ pub mod check;
 mod course;
 mod engine;
 mod help;
+mod nat;
 pub mod outcome;
 pub mod packet;
 mod path;

@@ -85,4 +85,6 @@ pub struct Outcome {
     pub mark: u32,
     /// Network-layer length in bytes.
     pub length: u32,
+    /// Whether its addresses or ports were translated: the packet's bytes are what leaves.
+    pub translated: bool,
 }

@@ -46,6 +46,8 @@ pub(crate) struct Passage<'p, 'b, 't> {
     pub(crate) queued: Option<u16>,
     /// Its connection in the default zone, if there is one, once that was looked for.
     pub(crate) sought: Option<Option<Found>>,
+    /// Whether its addresses or ports were translated.
+    pub(crate) translated: bool,
     /// How many rules matched before tracking.
     pub(crate) rules_before: usize,
     pub(crate) aids: Aids<'t>,
@@ -127,16 +129,19 @@ impl Engine {
     /// From tracking to the end of the rules.
     fn pass(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         self.rules(p, Table::Mangle, Hook::Prerouting)?;
+        self.translate(p, Hook::Prerouting)?;
         self.route(p)?;
         if p.path == Path::Delivered {
             self.rules(p, Table::Mangle, Hook::Input)?;
             self.rules(p, Table::Filter, Hook::Input)?;
-            self.rules(p, Table::Security, Hook::Input)
+            self.rules(p, Table::Security, Hook::Input)?;
+            self.translate(p, Hook::Input)
         } else {
             self.rules(p, Table::Mangle, Hook::Forward)?;
             self.rules(p, Table::Filter, Hook::Forward)?;
             self.rules(p, Table::Security, Hook::Forward)?;
-            self.rules(p, Table::Mangle, Hook::Postrouting)
+            self.rules(p, Table::Mangle, Hook::Postrouting)?;
+            self.translate(p, Hook::Postrouting)
         }
     }
 
@@ -147,9 +152,18 @@ impl Engine {
         self.rules(p, Table::Raw, Hook::Output)?;
         self.track(p, Hook::Output)?;
         self.rules(p, Table::Mangle, Hook::Output)?;
+        let was_for = p.headers.dst;
+        self.translate(p, Hook::Output)?;
+        // The rules behind it at this hook see the way out that there was.
+        let rerouted = (p.headers.dst != was_for)
+            .then(|| self.topology.route_output(p.headers.src, p.headers.dst))
+            .transpose()
+            .map_err(Stop::drop)?;
         self.rules(p, Table::Filter, Hook::Output)?;
         self.rules(p, Table::Security, Hook::Output)?;
+        p.out_iface = rerouted.unwrap_or(p.out_iface);
         self.rules(p, Table::Mangle, Hook::Postrouting)?;
+        self.translate(p, Hook::Postrouting)?;
         if self.is_for_everybody(p) {
             // The copy that the gateway keeps of a broadcast is the first to be through.
             self.confirm(p).inspect_err(|_| p.rule = None)?;
@@ -218,7 +232,20 @@ impl Engine {
     }
 
     fn walk(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, hook: Hook) -> Stage {
-        let Some(program) = &self.programs[p.headers.family.index()] else { return Ok(()) };
+        match self.walked(p, table, hook) {
+            Some(walk) => self.obey(p, table, walk),
+            None => Ok(()),
+        }
+    }
+
+    /// What a walk through the chain that `table` has at `hook` decides.
+    pub(crate) fn walked(
+        &mut self,
+        p: &mut Passage<'_, '_, '_>,
+        table: Table,
+        hook: Hook,
+    ) -> Option<Walk> {
+        let program = self.programs[p.headers.family.index()].as_ref()?;
         let in_iface = p.in_iface.filter(|_| sees_in(hook));
         let out_iface = p.out_iface.filter(|_| sees_out(hook));
         let key = p.key.at(in_iface.as_ref(), out_iface.as_ref());
@@ -226,7 +253,7 @@ impl Engine {
         let from = match p.aids.trace {
             Some(_) => None,
             None => match program.glance(table, hook, &key, &mut self.memory, length) {
-                Ok(walk) => return self.obey(p, table, walk),
+                Ok(walk) => return Some(walk),
                 Err(place) => Some(place),
             },
         };
@@ -272,12 +299,12 @@ impl Engine {
         if let (Some(mark), Some(id)) = (p.state.connmark, p.ct.and_then(|ct| ct.conn)) {
             self.conntrack.set_mark(id, mark);
         }
-        self.obey(p, table, walk)
+        Some(walk)
     }
 
     /// Does with the packet what a walk through `table` has decided.
     #[inline]
-    fn obey(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, walk: Walk) -> Stage {
+    pub(crate) fn obey(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, walk: Walk) -> Stage {
         let family = p.headers.family;
         let rule = walk.rule.map(|rule| RuleAt { family, rule });
         match walk.decision {
@@ -366,14 +393,21 @@ impl Engine {
             return self.pass(p);
         };
         let Some(course) = self.courses.get(number) else { return Ok(()) };
-        p.path = course.path;
-        if course.path == Path::Forwarded {
-            p.out_iface = course.out_iface;
+        let (path, out_iface, rule) = (course.path, course.out_iface, course.rule);
+        p.path = path;
+        self.translate(p, Hook::Prerouting)?;
+        if path == Path::Forwarded {
+            p.out_iface = out_iface;
             p.count_down()?;
         }
-        p.rule = course.rule.map(|rule| RuleAt { family, rule });
-        self.memory.count_all(family, &course.after, length);
-        Ok(())
+        p.rule = rule.map(|rule| RuleAt { family, rule });
+        if let Some(course) = self.courses.get(number) {
+            self.memory.count_all(family, &course.after, length);
+        }
+        match path {
+            Path::Forwarded => self.translate(p, Hook::Postrouting),
+            _ => self.translate(p, Hook::Input),
+        }
     }
 
     /// Notes with an open connection the way its packet took, if all that come after it in this

@@ -1,11 +1,12 @@
 //! What happened to a packet, step by step, for those who ask why.
 
-use crate::outcome::{ConnectionFacts, Path};
+use crate::outcome::{ConnectionFacts, Path, RuleAt};
 use kinwall_conntrack::{HelperId, PacketCt};
 use kinwall_helpers::Note;
 use kinwall_rules::eval::Walk;
 use kinwall_terms::expectation::Expected;
-use kinwall_terms::{Family, Hook, InterfaceName, Reason, Table};
+use kinwall_terms::{Family, Hook, InterfaceName, Manip, Reason, Table};
+use std::net::IpAddr;
 
 /// The steps of one packet, in order.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +69,22 @@ pub enum Step {
         expected: Vec<Expecting>,
         /// Why it had the packet dropped.
         drop: Option<Reason>,
+    },
+    /// It was decided what one end of the connection becomes.
+    Bound {
+        /// Which end.
+        manip: Manip,
+        /// The rule that wanted it; `None`: none did.
+        rule: Option<RuleAt>,
+        /// What this end of its packets becomes; `None`: it stays.
+        to: Option<(IpAddr, u16)>,
+    },
+    /// One end of the packet was changed.
+    Translated {
+        /// Which end.
+        manip: Manip,
+        /// What it became.
+        to: (IpAddr, u16),
     },
     /// The connection entered the table.
     Confirmed,

@@ -17,6 +17,8 @@ mod attacks;
 mod both;
 #[path = "agreement/h323.rs"]
 mod h323;
+#[path = "agreement/nat.rs"]
+mod nat;
 #[path = "agreement/nft.rs"]
 mod nft;
 #[path = "agreement/ours.rs"]

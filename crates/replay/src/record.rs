@@ -61,7 +61,7 @@ impl Replay {
             rule: names.rule.as_ref().map(|rule| RuleName::new(rule, sources)),
             reason: outcome.reason,
             invalid: outcome.invalid,
-            translated: None,
+            translated: self.translated.map(Ends),
             reject_with: match outcome.verdict {
                 Verdict::Reject(with) => Some(with),
                 _ => None,

@@ -47,6 +47,8 @@ pub struct Replay {
     now: Option<Time>,
     arrivals: Arrivals,
     pub(crate) announcements: Announcements,
+    /// What the latest packet became by address translation.
+    pub(crate) translated: Option<Tuple>,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
     tally: Tally,
@@ -64,6 +66,7 @@ impl Replay {
             now: None,
             arrivals: Arrivals::default(),
             announcements: Announcements::default(),
+            translated: None,
             mended: Vec::new(),
             tally,
         }
@@ -159,6 +162,7 @@ impl Replay {
             }
             (None, _) => self.engine.handle(now, &mut packet),
         };
+        self.translated = outcome.translated.then(|| tuple_of(&packet.bytes)).flatten();
         self.tally.outcome(&outcome);
         if self.engine.conntrack().expectations_created() > expectations
             && let Ok(headers) = Headers::parse(&packet.bytes)
@@ -280,6 +284,10 @@ pub(crate) fn tuple(frame: &Frame<'_>) -> Option<Tuple> {
         network if frame.is_cut() => mend(network, frame, &mut mended),
         network => network,
     };
+    tuple_of(network)
+}
+
+fn tuple_of(network: &[u8]) -> Option<Tuple> {
     let headers = Headers::parse(network).ok()?;
     let (sport, dport) = match headers.l4 {
         L4::Icmp(icmp) => (icmp.id, u16::from_be_bytes([icmp.kind, icmp.code])),

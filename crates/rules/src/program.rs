@@ -17,6 +17,7 @@ use crate::matches::Match;
 use crate::memory::{Memory, Slot};
 use crate::ruleset::{Policy, Rule};
 use crate::sieve::Sieve;
+use crate::targets::nat::Wanted;
 use kinwall_terms::{Family, Hook, Reason, Table};
 use std::ops::Range;
 
@@ -113,6 +114,17 @@ impl Program {
     /// The rule itself.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(id.0 as usize).map(|compiled| &compiled.rule)
+    }
+
+    /// What the rule wants to be translated.
+    pub fn wanted(&self, id: RuleId) -> Option<Wanted> {
+        self.rule(id)?.target.as_ref()?.wanted()
+    }
+
+    /// Whether there is a nat table: where there is, Linux looks for a free port for every
+    /// connection, whether a rule wants it or not.
+    pub fn has_nat(&self) -> bool {
+        self.entries[Table::Nat.index()].iter().any(Option::is_some)
     }
 
     /// The rule by name.

@@ -77,6 +77,13 @@ reasons! {
     TableFull = "table-full",
     /// Another connection took the same tuple first.
     Clash = "clash",
+    // Address translation.
+    /// The interface has no address that the connection could be given.
+    NatNoAddress = "nat-no-address",
+    /// The packet's transport header is cut short, so that it cannot be translated.
+    NatTruncated = "nat-truncated",
+    /// An ICMP redirect about a translated connection.
+    NatRedirect = "nat-redirect",
     // Routing.
     /// No route to the destination.
     NoRoute = "no-route",

@@ -4,6 +4,7 @@ use crate::RouteKind;
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName};
 use std::fmt;
+use std::net::IpAddr;
 
 /// A link-layer address of six bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +83,20 @@ pub struct Interface {
 }
 
 impl Interface {
+    /// The address that packets to `peer` show by which this interface sends them for others: the
+    /// first whose network holds the peer, else the first that can be seen beyond the link
+    /// (`inet_select_addr`, `ipv6_dev_get_saddr` of Linux, as far as the topology tells).
+    pub fn address_towards(&self, peer: IpAddr) -> Option<IpAddr> {
+        let own =
+            self.addresses.iter().filter(|network| network.addr().is_ipv4() == peer.is_ipv4());
+        let is_far = |network: &&IpNet| match network.addr() {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(address) => !address.is_unicast_link_local(),
+        };
+        let near = own.clone().find(|network| network.contains(&peer));
+        near.or_else(|| own.clone().find(is_far)).or_else(|| own.clone().next()).map(IpNet::addr)
+    }
+
     /// The shortest MTU of an interface, in bytes (RFC 791, section 3.2).
     pub const MTU_MIN: u32 = 68;
     /// The shortest MTU of an interface with IPv6 addresses, in bytes (RFC 8200, section 5).

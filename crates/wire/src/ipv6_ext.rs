@@ -239,6 +239,30 @@ pub fn accepts_options(packet: &[u8]) -> bool {
     true
 }
 
+/// Passes over the extension headers of a packet that an ICMP error quotes, each of which moves at
+/// least 8 bytes on: the protocol behind them, and what is there of its header;
+/// `None` when the chain is cut short, ends in nothing, or belongs to a later fragment.
+pub fn skip_quoted(first: u8, after: &[u8]) -> Option<(L4Proto, &[u8])> {
+    let (mut proto, mut rest) = (first, after);
+    loop {
+        let unit = match proto {
+            HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT => 8,
+            AUTHENTICATION => 4,
+            NO_NEXT_HEADER => return None,
+            _ => return Some((L4Proto(proto), rest)),
+        };
+        let &[next, length, high, low, ..] = array_at::<8>(rest, 0)?;
+        let length = match proto {
+            FRAGMENT if u16::from_be_bytes([high, low]) & !7 != 0 => return None,
+            FRAGMENT => 8,
+            // Counted without its first 8 bytes, in either unit.
+            _ => 8 + usize::from(length) * unit,
+        };
+        rest = rest.get(length..)?;
+        proto = next;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,7 @@ pub mod link;
 pub mod reader;
 pub mod sctp;
 pub mod tcp;
+pub mod translate;
 pub mod udp;
 mod verify;
 

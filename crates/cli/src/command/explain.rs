@@ -1,6 +1,6 @@
 //! `kinwall explain`: one packet, typed by hand, through the rules.
 
-use crate::args::{Format, GatewayArgs, RuleArgs};
+use crate::args::{Format, GatewayArgs, NatArg, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use crate::{remarks, setup, why};
@@ -35,6 +35,9 @@ pub(crate) struct ExplainArgs {
     rules: RuleArgs,
     #[command(flatten, next_help_heading = "Gateway")]
     gateway: GatewayArgs,
+    /// What to do with the nat table
+    #[arg(long, value_enum, default_value_t = NatArg::Ignore, help_heading = "Gateway")]
+    nat: NatArg,
     /// Show only the rules that matched
     #[arg(long, help_heading = "Output")]
     brief: bool,
@@ -69,6 +72,7 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
         setup::known_interface(&engine, name)
             .map_err(|error| Failure::Usage(format!("in {name}: {error}")))?;
     }
+    engine.set_translation(args.nat == NatArg::Apply);
     remarks::on_rules(&rules, &engine, &[Family::of(headers.dst)]);
     let mut packet = Packet {
         number: 1,

@@ -4,7 +4,7 @@ mod compare;
 mod inputs;
 mod session;
 
-use crate::args::{Format, GatewayArgs, RuleArgs};
+use crate::args::{Format, GatewayArgs, NatArg, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use crate::{remarks, setup, why};
@@ -38,6 +38,10 @@ pub(crate) struct ReplayArgs {
     /// The clock: that of the capture, or one that stands still, so that nothing times out
     #[arg(long, value_enum, default_value_t = ClockArg::Capture, help_heading = "Captures")]
     clock: ClockArg,
+    /// What to do with the nat table. Helpers do not rewrite what they read: the flows they
+    /// announce on translated connections are expected as announced
+    #[arg(long, value_enum, default_value_t = NatArg::Ignore, help_heading = "Captures")]
+    nat: NatArg,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
@@ -102,6 +106,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
         false => &[args.gateway.profile.into()],
     };
     let mut engines = setup::engines(&rules, &args.rules, &args.gateway, profiles)?;
+    engines.iter_mut().for_each(|engine| engine.set_translation(args.nat == NatArg::Apply));
     remarks::on_rules(&rules, &engines[0], &Family::ALL);
     for ingress in inputs.iter().filter_map(|input| input.ingress) {
         setup::known_interface(&engines[0], ingress)

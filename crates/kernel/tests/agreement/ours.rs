@@ -8,7 +8,7 @@ use kinwall_rules::program::{Options, Program};
 use kinwall_rules::sets::Sets;
 use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
 use kinwall_topology::Topology;
-use kinwall_wire::{Headers, LinkFacts};
+use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -21,6 +21,8 @@ pub(crate) struct Ours {
     number: u64,
     /// Original tuples of connections by serial number, also of those that are gone.
     tuples: HashMap<u64, Tuple>,
+    /// The packet as it leaves.
+    left: Vec<u8>,
     /// The tuple of the packet: of a master that was never confirmed nothing else is left.
     packet: Option<Tuple>,
 }
@@ -48,8 +50,31 @@ impl Ours {
         let mut engine =
             Engine::new(topology, settings, Family::ALL.map(compile), 1).with_sets(sets);
         engine.set_events(true);
+        engine.set_translation(true);
         let began = Instant::now();
-        Ok(Ours { engine, began, number: 0, tuples: HashMap::new(), packet: None })
+        Ok(Ours {
+            engine,
+            began,
+            number: 0,
+            tuples: HashMap::new(),
+            left: Vec::new(),
+            packet: None,
+        })
+    }
+
+    /// The next packet left the kernel like this: where a port is chosen by chance, this one is.
+    pub(crate) fn wish(&mut self, left: &[u8]) {
+        let Ok(headers) = Headers::parse(left) else { return };
+        if let Some((source, destination)) = headers.ports() {
+            self.engine.wish_ports([source, destination]);
+        } else if let L4::Icmp(icmp) = headers.l4 {
+            self.engine.wish_ports([icmp.id; 2]);
+        }
+    }
+
+    /// The latest packet as it left.
+    pub(crate) fn left(&self) -> &[u8] {
+        &self.left
     }
 
     /// What kinwall does with a packet now.
@@ -83,6 +108,7 @@ impl Ours {
         let mut packet =
             Packet { number: self.number, ingress, link, mark: 0, bytes: Cow::Borrowed(bytes) };
         let outcome = self.engine.handle(now, &mut packet);
+        self.left = packet.bytes.into_owned();
         let events: Vec<Event> = self.engine.events().collect();
         let rule = outcome.rule.and_then(|at| self.engine.program(at.family)?.reference(at.rule));
         let left = matches!(outcome.path, Path::Forwarded | Path::Sent);

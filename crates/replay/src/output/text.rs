@@ -4,8 +4,8 @@ mod difference;
 mod summary;
 
 use super::{
-    AnnouncedBy, ConnectionEvent, ConnectionRecord, ExpectationEvent, Expecting, Flow, Instant,
-    Output, PacketRecord, Record, RuleName,
+    AnnouncedBy, ConnectionEvent, ConnectionRecord, Ends, ExpectationEvent, Expecting, Flow,
+    Instant, Output, PacketRecord, Record, RuleName,
 };
 use kinwall_terms::{CtState, InterfaceName, Reason, Table, Time, Verdict};
 use std::fmt::{self, Write as _};
@@ -69,6 +69,9 @@ impl<W: Write> Text<W> {
         match packet.tuple {
             Some(tuple) => write!(self.line, "{}", Flow(tuple))?,
             None => self.line.push_str("unreadable"),
+        }
+        if let Some(Ends(translated)) = packet.translated {
+            write!(self.line, " now {}", Flow(translated))?;
         }
         if packet.cut {
             self.coloured(ODD, format_args!(" cut"))?;

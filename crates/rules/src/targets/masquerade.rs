@@ -1,8 +1,7 @@
 //! `-p tcp -j MASQUERADE --to-ports 1024-65535`: the source
 //! becomes the address of the interface by which the packet leaves.
 //!
-//! Translation is not applied: the target ends the nat table's chain, and the packet goes on as
-//! it is.
+//! The target ends the chain. What it wants ([`super::nat::Wanted`]) is for the caller to do.
 
 use super::nat::{self, Ports};
 use crate::eval::{Decision, Effect, Scene};

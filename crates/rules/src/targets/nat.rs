@@ -8,10 +8,65 @@
 use crate::diagnostic::Diagnostic;
 use crate::lex::Word;
 use crate::option::Args;
-use crate::value::{PortRange, Range, bad_port, parse_number, parse_port};
-use kinwall_terms::{Family, L4Proto};
+use crate::targets::Target;
+use crate::value::{Network, PortRange, Range, bad_port, parse_number, parse_port};
+use kinwall_terms::{Family, L4Proto, NatRange};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What a rule of the nat table wants of the end of a connection that its chain translates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It comes into this range.
+    Range(NatRange),
+    /// The source becomes the address of the interface that the packet leaves by (MASQUERADE).
+    Masquerade {
+        /// The new ports, `None`: the old one if it can be.
+        ports: Option<[u16; 2]>,
+        /// Ports are chosen by chance.
+        random: bool,
+    },
+    /// The destination becomes the gateway itself (REDIRECT).
+    Redirect {
+        /// As for MASQUERADE.
+        ports: Option<[u16; 2]>,
+        /// As for MASQUERADE.
+        random: bool,
+    },
+    /// The same host of another network (NETMAP).
+    Netmap(Network),
+}
+
+impl Target {
+    /// What the target wants to be translated; `None` for those that translate nothing.
+    pub fn wanted(&self) -> Option<Wanted> {
+        let both = |ports: PortRange| [ports.min, ports.max];
+        let range = |to: &Translation, random, persistent| {
+            Wanted::Range(NatRange {
+                addresses: to.addresses.map(|addresses| [addresses.min, addresses.max]),
+                ports: to.ports.map(both),
+                base: to.base,
+                random,
+                persistent,
+            })
+        };
+        Some(match self {
+            Target::Snat(snat) => {
+                range(&snat.to, snat.random || snat.random_fully, snat.persistent)
+            }
+            Target::Dnat(dnat) => range(&dnat.to, dnat.random, dnat.persistent),
+            Target::Masquerade(target) => Wanted::Masquerade {
+                ports: target.ports.map(both),
+                random: target.random || target.random_fully,
+            },
+            Target::Redirect(target) => {
+                Wanted::Redirect { ports: target.ports.map(both), random: target.random }
+            }
+            Target::Netmap(netmap) => Wanted::Netmap(netmap.to),
+            _ => return None,
+        })
+    }
+}
 
 /// What an address, a port or both become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! `-j NETMAP --to 192.0.2.0/24`: a whole network becomes another, host by host: the source after
 //! routing, the destination before it.
 //!
-//! Translation is not applied: the target ends the nat table's chain, and the packet goes on as
-//! it is.
+//! The target ends the chain. What it wants ([`super::nat::Wanted`]) is for the caller to do.
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Decision, Effect, Scene};

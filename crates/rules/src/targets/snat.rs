@@ -1,8 +1,7 @@
 //! `-j SNAT --to-source 192.0.2.1-192.0.2.9`: the source of the
 //! connection becomes another.
 //!
-//! Translation is not applied: the target ends the nat table's chain, and the packet goes on as
-//! it is.
+//! The target ends the chain. What it wants ([`super::nat::Wanted`]) is for the caller to do.
 
 use super::nat::{Translation, translation};
 use crate::eval::{Decision, Effect, Scene};

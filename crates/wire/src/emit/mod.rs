@@ -20,6 +20,7 @@ mod repair;
 mod transport;
 
 pub use cut::{fragment, fragment_piece, frame, icmp_error};
+pub(crate) use packet::put;
 pub use packet::{Checksum, Extension, Packet};
 pub use repair::{repair, repair_checksums};
 pub use transport::{Dccp, Gre, Icmp, Sctp, Tcp, TcpOptions, Transport, Udp, UdpLite, sctp_chunk};

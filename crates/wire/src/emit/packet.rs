@@ -259,7 +259,7 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
 }
 
 /// Writes `value` at `at`, if it fits.
-pub(super) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+pub(crate) fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + value.len()) {
         place.copy_from_slice(value);
     }
