@@ -1,7 +1,7 @@
 //! What a rule of nftables asks that the model has no words for: `-m nft --expr "meta cpu 3"`.
 //!
 //! No tool of iptables knows it, and it is not evaluated: whether it holds is unknown. It is made
-//! when rules of nftables are read (the module of that name), and keeps the words of nft for messages.
+//! when rules of nftables are read, and keeps the words of nft for messages.
 
 use crate::eval::{Answer, Scene};
 use crate::option::{Args, Spec, value};
