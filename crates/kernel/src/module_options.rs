@@ -26,8 +26,12 @@ impl ModuleOptions {
             KernelError::Unsupported(format!("connection tracking is not there ({LOCK_FILE}: {e})"))
         })?;
         let options = complete(options);
-        let plain = options.iter().all(|option| option.is_set());
-        acquire(&lock, !plain)?;
+        // What is set counts only once nobody else may change it.
+        acquire(&lock, false)?;
+        if !options.iter().all(ModuleOption::is_set) {
+            lock.unlock().map_err(KernelError::io("unlocking"))?;
+            acquire(&lock, true)?;
+        }
         let mut set = ModuleOptions { before: Vec::new(), _lock: lock };
         for option in &options {
             set.one(option)?;
