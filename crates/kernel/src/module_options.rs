@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct ModuleOptions {
     before: Vec<(PathBuf, String)>,
-    _lock: File,
+    lock: File,
 }
 
 impl ModuleOptions {
@@ -26,15 +26,28 @@ impl ModuleOptions {
             KernelError::Unsupported(format!("connection tracking is not there ({LOCK_FILE}: {e})"))
         })?;
         let options = complete(options);
+        let (usual, unusual): (Vec<_>, Vec<_>) =
+            options.into_iter().partition(ModuleOption::is_usual);
         // What is set counts only once nobody else may change it.
         acquire(&lock, false)?;
-        if !options.iter().all(ModuleOption::is_set) {
-            lock.unlock().map_err(KernelError::io("unlocking"))?;
-            acquire(&lock, true)?;
+        let all_set = |options: &[ModuleOption]| options.iter().all(ModuleOption::is_set);
+        if all_set(&usual) && unusual.is_empty() {
+            return Ok(ModuleOptions { before: Vec::new(), lock });
         }
-        let mut set = ModuleOptions { before: Vec::new(), _lock: lock };
-        for option in &options {
+        lock.unlock().map_err(KernelError::io("unlocking"))?;
+        acquire(&lock, true)?;
+        let mut set = ModuleOptions { before: Vec::new(), lock };
+        for option in &usual {
             set.one(option)?;
+        }
+        // Somebody has gone without putting them back: for good, then.
+        set.before.clear();
+        for option in &unusual {
+            set.one(option)?;
+        }
+        if unusual.is_empty() {
+            set.lock.unlock().map_err(KernelError::io("unlocking"))?;
+            acquire(&set.lock, false)?;
         }
         Ok(set)
     }
@@ -68,6 +81,14 @@ impl Drop for ModuleOptions {
 impl ModuleOption {
     fn path(&self) -> PathBuf {
         PathBuf::from(format!("/sys/module/{}/parameters/{}", self.module, self.option))
+    }
+
+    /// Whether the others want the same: it is the default, or cannot be changed while the
+    /// machine runs.
+    fn is_usual(&self) -> bool {
+        let own = (self.module.as_str(), self.option.as_str());
+        let default = DEFAULTS.iter().find(|(module, option, _)| (*module, *option) == own);
+        default.is_none_or(|(.., value)| same(&self.value, value))
     }
 
     fn is_set(&self) -> bool {
