@@ -110,7 +110,24 @@ fn step(engine: &Engine, step: &Step) -> Value {
             "drop": drop.map(|reason| reason.name()),
         }),
         Step::Bound { .. } | Step::Translated { .. } => translation(engine, step),
+        Step::Rewritten { .. } | Step::Adjusted { .. } => payload(step),
         Step::Confirmed => json!({ "step": "confirmed" }),
+    }
+}
+
+/// What translation does beyond the addresses.
+fn payload(step: &Step) -> Value {
+    match step {
+        Step::Rewritten { pieces } => json!({
+            "step": "rewritten",
+            "pieces": pieces.iter().map(|piece| json!({
+                "offset": piece.offset,
+                "before": String::from_utf8_lossy(&piece.before),
+                "after": String::from_utf8_lossy(&piece.after),
+            })).collect::<Vec<_>>(),
+        }),
+        Step::Adjusted { seq, ack } => json!({ "step": "adjusted", "seq": seq, "ack": ack }),
+        _ => Value::Null,
     }
 }
 

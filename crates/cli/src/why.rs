@@ -121,6 +121,20 @@ fn write_step(
             write_expected(out, name, expected)?;
             write_doubts(out, name, notes, *blind, *drop)
         }
+        Step::Bound { .. }
+        | Step::Translated { .. }
+        | Step::Rewritten { .. }
+        | Step::Adjusted { .. } => write_translation(out, engine, step),
+        Step::Confirmed => {
+            title(out, "confirm")?;
+            writeln!(out, "the connection enters the table")
+        }
+    }
+}
+
+/// A step of address translation.
+fn write_translation(out: &mut impl Write, engine: &Engine, step: &Step) -> io::Result<()> {
+    match step {
         Step::Bound { manip, rule, to } => {
             title(out, "translation")?;
             let end = end(*manip);
@@ -141,10 +155,17 @@ fn write_step(
             title(out, "translation")?;
             writeln!(out, "{} of the packet is now {address} port {port}", end(*manip))
         }
-        Step::Confirmed => {
-            title(out, "confirm")?;
-            writeln!(out, "the connection enters the table")
+        Step::Rewritten { pieces } => pieces.iter().try_for_each(|piece| {
+            title(out, "payload")?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
+            let (before, after) = (text(&piece.before), text(&piece.after));
+            writeln!(out, "\"{before}\" is now \"{after}\", at byte {}", piece.offset)
+        }),
+        Step::Adjusted { seq, ack } => {
+            title(out, "payload")?;
+            writeln!(out, "sequence number {seq:+}, acknowledged {ack:+}: earlier payload changed")
         }
+        _ => Ok(()),
     }
 }
 

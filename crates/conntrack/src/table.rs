@@ -5,6 +5,7 @@ use crate::expect::{CLASSES_MAX, Expectations, Holding};
 use crate::key::AnyKey;
 use crate::keymap::Keymap;
 use crate::proto::{ProtoState, Timeouts, tcp::TcpState};
+use crate::sequence::Moved;
 use crate::settings::{SettingError, Settings};
 use crate::slab::Slab;
 use crate::store::{Body, Probe, Slot, Stores};
@@ -58,6 +59,8 @@ pub(crate) struct Extra<H> {
     pub(crate) helper: Option<HelperId>,
     pub(crate) scratch: Option<Box<H>>,
     pub(crate) master: Option<Master>,
+    /// How far its sequence numbers are moved.
+    pub(crate) moved: Option<Box<[Moved; 2]>>,
     pub(crate) holdings: [Holding; CLASSES_MAX],
     /// One more than the slot of the first child's extra; 0 for none. Likewise the neighbours
     /// among its master's children.
@@ -73,6 +76,7 @@ impl<H> Default for Extra<H> {
             helper: None,
             scratch: None,
             master: None,
+            moved: None,
             holdings: Default::default(),
             first_child: 0,
             next_sibling: 0,

@@ -19,7 +19,10 @@ use crate::icmp_error::{self, Quoted};
 use crate::key::{self, AnyKey, Hasher};
 use crate::keymap::Keymap;
 use crate::proto::{self, Judgement, Packet, Standing, icmp};
+use crate::sequence::Moved;
+use crate::slab::Slab;
 use crate::store::{Body, Probe, Slot};
+use crate::table::Extra;
 use crate::{Changes, ConnId, ConnectionEnd, Conntrack, PolicyId};
 use kinwall_terms::{
     CtState, Direction, KernelVersion, L4Proto, Reason, Status, Time, Tuple, Zone,
@@ -319,7 +322,8 @@ impl<H> Conntrack<H> {
             Direction::Original if before.contains(Status::EXPECTED) => CtState::Related,
             Direction::Original => CtState::New,
         };
-        let standing = Standing { direction, status: before, deadline: body.deadline };
+        let moved = moved_of(&self.extras, body, direction);
+        let standing = Standing { direction, status: before, deadline: body.deadline, moved };
         let judgement = proto::packet(&mut body.state, &standing, packet, tunables, timeouts);
         let (conn, has_ties) = (ConnId::of(slot, body.serial), body.has_ties());
         let mut changed = false;
@@ -454,4 +458,13 @@ impl<H> Conntrack<H> {
         }
         Tracked::Packet(ct)
     }
+}
+
+/// How far the sequence numbers were moved that a packet in `direction` acknowledges.
+fn moved_of<H>(extras: &Slab<Extra<H>>, body: &Body, direction: Direction) -> Option<Moved> {
+    if !body.status.contains(Status::SEQ_ADJUST) {
+        return None;
+    }
+    let moved = extras.get(body.extra.checked_sub(1)?)?.moved.as_deref()?;
+    Some(moved[direction.opposite().index()])
 }

@@ -127,6 +127,14 @@ impl<H> Conntrack<H> {
         Some(end(&target, manip))
     }
 
+    /// A number below `bound`, by chance; 0 when that is 0.
+    pub fn chance_below(&mut self, bound: u16) -> u16 {
+        match bound {
+            0 => 0,
+            bound => self.translations.random() % bound,
+        }
+    }
+
     /// Forgets the translation of a connection that goes.
     pub(crate) fn unbind(&mut self, slot: Slot) {
         if self.stores.body(slot).status.contains(Status::SRC_NAT) {

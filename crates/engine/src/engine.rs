@@ -16,6 +16,7 @@ use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
 use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
 use kinwall_topology::Topology;
+use kinwall_wire::rewrite::Edits;
 use kinwall_wire::{Headers, ParseError};
 
 use crate::help::HelpState;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) defragmenter: Defragmenter,
     /// What the helper under way wants; kept for its memory.
     pub(crate) effects: Effects,
+    /// What becomes of the payload under way; kept for its memory.
+    pub(crate) edits: Edits,
     /// What helpers were not believed in, by reason.
     pub(crate) doubts: Vec<u64>,
     pub(crate) courses: Courses,
@@ -111,6 +114,7 @@ impl Engine {
             conntrack,
             defragmenter,
             effects: Effects::new(),
+            edits: Edits::default(),
             doubts: vec![0; Reason::ALL.len()],
             courses: Courses::default(),
             next_deadline: Time(0),

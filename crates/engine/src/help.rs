@@ -4,6 +4,7 @@
 use crate::engine::Engine;
 use crate::outcome::Path;
 use crate::path::{Passage, Stage, Stop};
+use crate::rewrite::own_place;
 use crate::trace::{AssignedBy, Expecting, Step};
 use kinwall_conntrack::stream::Stream;
 use kinwall_conntrack::{
@@ -21,6 +22,7 @@ use kinwall_terms::{
 };
 use kinwall_topology::{RouteKind, Topology};
 use kinwall_wire::{L4, Tcp, TcpFlags};
+use std::io::Write;
 use std::net::IpAddr;
 
 /// What is remembered for a connection with a helper.
@@ -61,6 +63,8 @@ struct Work {
     helper: HelperId,
     /// Where in what the helper was shown the packet's own payload begins.
     packet_at: u32,
+    /// The address by which the packet's receiver knows its sender, if payload is rewritten.
+    shown: Option<IpAddr>,
 }
 
 impl Engine {
@@ -119,12 +123,19 @@ impl Engine {
         }
         let Some(helper) = self.conntrack.helper(id) else { return Ok(()) };
         let Some(view) = self.conntrack.connection(id) else { return Ok(()) };
-        let packet_at = self.inspect(p, ct, helper, &view);
+        let translated = Engine::is_translated(&view) && self.may_rewrite(helper, view.mark);
+        let packet_at = self.inspect(p, ct, helper, &view, translated);
         if self.effects.is_empty() {
             return Ok(());
         }
+        let receiver = match ct.direction {
+            Direction::Original => view.reply,
+            Direction::Reply => view.original,
+        };
+        let shown = translated.then_some(receiver.dst);
+        self.edits.clear();
         let mut expected = Vec::new();
-        let refused = self.apply(p, Work { id, helper, packet_at }, &mut expected);
+        let refused = self.apply(p, Work { id, helper, packet_at, shown }, &mut expected);
         if self.effects.blind_reason().is_some()
             && let Some((_, state)) = self.conntrack.helper_scratch_mut(id)
         {
@@ -145,7 +156,10 @@ impl Engine {
             expected,
             drop,
         });
-        drop.map_or(Ok(()), |reason| Err(Stop::drop(reason)))
+        match drop {
+            Some(reason) => Err(Stop::drop(reason)),
+            None => self.rewrite(p, ct),
+        }
     }
 
     /// Shows the helper what there is to read, which fills `self.effects`. Returns where the
@@ -156,6 +170,7 @@ impl Engine {
         ct: PacketCt,
         helper: HelperId,
         view: &View,
+        translated: bool,
     ) -> u32 {
         self.effects.clear();
         let Engine { conntrack, settings, topology, effects, .. } = self;
@@ -174,6 +189,7 @@ impl Engine {
             seq: 0,
             established: ct.state == CtState::Established,
             expected: view.status.contains(Status::EXPECTED),
+            translated,
             remembered: state.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,
@@ -215,7 +231,7 @@ impl Engine {
                 skip -= 1;
                 continue;
             }
-            match self.apply_one(p, work, effect, expected) {
+            match self.apply_one(p, work, effect, &effects, expected) {
                 Applied::Done => {}
                 Applied::Skip(count) => skip = count,
                 Applied::DropAndGoOn => drop = Some(Reason::HelperRefused),
@@ -234,6 +250,7 @@ impl Engine {
         p: &Passage<'_, '_, '_>,
         work: Work,
         effect: &Effect,
+        texts: &Effects,
         expected: &mut Vec<Expecting>,
     ) -> Applied {
         let id = work.id;
@@ -276,6 +293,23 @@ impl Engine {
                 }
                 Applied::Done
             }
+            Effect::Write { span, text } => {
+                let place = own_place(*span, work.packet_at).ok_or(Reason::NatSplit);
+                let written = place.map(|place| {
+                    self.edits.push(place, |out| out.extend_from_slice(texts.text(*text)));
+                });
+                written.map_or_else(Applied::Drop, |()| Applied::Done)
+            }
+            Effect::WriteLength { span, of } => {
+                let places = [*span, *of].map(|span| own_place(span, work.packet_at));
+                let [Some(place), Some(part)] = places else {
+                    return Applied::Drop(Reason::NatSplit);
+                };
+                let length = part.len().saturating_add_signed(self.edits.growth(part));
+                // Writing to a vector does not fail.
+                self.edits.push(place, |out| drop(write!(out, "{length}")));
+                Applied::Done
+            }
             Effect::Drop { reason, .. } => Applied::Drop(*reason),
         }
     }
@@ -287,7 +321,7 @@ impl Engine {
         work: Work,
         proposal: &Proposal,
     ) -> Result<Made, Reason> {
-        let Work { id, helper, packet_at } = work;
+        let Work { id, helper, packet_at, shown } = work;
         let instances = &self.settings.instances;
         let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
         let policy = instance.helper.policy(proposal.class, &instance.options);
@@ -307,7 +341,14 @@ impl Engine {
             saved: None,
             skip_master: proposal.shared.is_some(),
         };
-        match self.conntrack.expect(p.now, id, expectation) {
+        let made = match (proposal.following, shown) {
+            (Some(following), Some(shown)) => {
+                let made = self.expect_following(p.now, id, expectation, &following);
+                self.name_anew(made, &following, packet_at, shown)?
+            }
+            _ => self.conntrack.expect(p.now, id, expectation),
+        };
+        match made {
             Ok(new) => Ok(Made::New(new)),
             Err(Refusal::Already) if proposal.shared.is_some() => Ok(Made::There),
             Err(refusal) => Err(refusal.reason()),

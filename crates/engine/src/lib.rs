@@ -14,6 +14,7 @@ mod nat;
 pub mod outcome;
 pub mod packet;
 mod path;
+mod rewrite;
 pub mod settings;
 pub mod trace;
 
@@ -22,7 +23,7 @@ pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};
 pub use settings::{SettingError, Settings};
-pub use trace::{AssignedBy, Expecting, Step, Trace};
+pub use trace::{AssignedBy, Expecting, Rewritten, Step, Trace};
 
 // What answers, events and rules are told in: who imports the engine needs no other crate.
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;

@@ -14,7 +14,6 @@ use crate::path::{Passage, Stage, Stop};
 use crate::trace::Step;
 use kinwall_conntrack::PacketCt;
 use kinwall_rules::eval::{Decision, RuleId};
-use kinwall_rules::facts::Key;
 use kinwall_rules::targets::nat::Wanted;
 use kinwall_rules::value::Network;
 use kinwall_terms::{CtState, Direction, Family, Hook, Manip, NatRange, Reason, Table};
@@ -184,11 +183,7 @@ fn change(
 ) -> Stage {
     let truncated = |_| Stop::drop(Reason::NatTruncated);
     how(p.packet.bytes.to_mut(), &p.headers).map_err(truncated)?;
-    let parsed = Headers::parse(&p.packet.bytes).map_err(|error| Stop::drop(error.reason()))?;
-    p.headers = parsed;
-    let state = p.ct.map_or(CtState::Invalid, |ct| ct.state);
-    p.key = Key::new(&p.headers, &p.packet.bytes).tracked(state);
-    p.translated = true;
+    p.reread()?;
     p.note(|| Step::Translated { manip, to: (to.address, to.id) });
     Ok(())
 }

@@ -123,6 +123,7 @@ impl Engine {
             }
         }
         self.help(p).inspect_err(|_| p.rule = None)?;
+        self.adjust(p).inspect_err(|_| p.rule = None)?;
         self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
@@ -169,6 +170,7 @@ impl Engine {
             self.confirm(p).inspect_err(|_| p.rule = None)?;
         }
         self.help(p).inspect_err(|_| p.rule = None)?;
+        self.adjust(p).inspect_err(|_| p.rule = None)?;
         self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
@@ -352,6 +354,7 @@ impl Engine {
         }
         if ct.new {
             self.assign_helper(p, ct, template.as_ref());
+            self.follow_master(p, ct);
         }
         Ok(())
     }

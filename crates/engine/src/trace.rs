@@ -86,8 +86,31 @@ pub enum Step {
         /// What it became.
         to: (IpAddr, u16),
     },
+    /// The payload was changed, as its connection is translated.
+    Rewritten {
+        /// What was changed, in the order of the payload.
+        pieces: Vec<Rewritten>,
+    },
+    /// The numbers of a TCP segment were moved, because payload before it was changed.
+    Adjusted {
+        /// The sequence number, by so much.
+        seq: i32,
+        /// What it acknowledges, by so much.
+        ack: i32,
+    },
     /// The connection entered the table.
     Confirmed,
+}
+
+/// A piece of payload that was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Where it began, in bytes from the beginning of the payload.
+    pub offset: usize,
+    /// What stood there.
+    pub before: Vec<u8>,
+    /// What stands there now.
+    pub after: Vec<u8>,
 }
 
 /// What gave a connection its helper.

@@ -25,9 +25,10 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption, Segment};
 use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
+use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
-use kinwall_terms::{Family, L4Proto, Profile};
+use kinwall_terms::{Direction, Family, L4Proto, Profile};
 
 /// The helper `amanda`.
 pub static HELPER: Helper = Helper {
@@ -121,7 +122,16 @@ pub struct Scratch {
 fn propose(segment: &Segment<'_>, port: u16, announcement: Span, port_span: Span) -> Proposal {
     let master = &segment.original;
     let expected = Expected::new(Some(master.src), None, master.dst, port, L4Proto::TCP);
-    Proposal { port: Some(port_span), ..Proposal::new(expected, announcement) }
+    let following = Following {
+        direction: Direction::Original,
+        port,
+        named: Some(Named { span: port_span, form: Form::Port }),
+    };
+    Proposal {
+        port: Some(port_span),
+        following: Some(following),
+        ..Proposal::new(expected, announcement)
+    }
 }
 
 /// An answer lets its connection live on.

@@ -1,6 +1,7 @@
 //! What a helper wants done. The engine applies it, in order.
 
 use crate::registry::HelperKind;
+use crate::rewrite::Following;
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{KeymapRule, L4Proto, Reason, Tuple};
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ pub struct Effects {
     notes: Vec<Note>,
     drop: Option<Note>,
     blind: Option<Note>,
+    /// Texts, one behind the other.
+    texts: Vec<u8>,
 }
 
 impl Effects {
@@ -33,6 +36,7 @@ impl Effects {
         self.notes.clear();
         self.drop = None;
         self.blind = None;
+        self.texts.clear();
     }
 
     /// The effects, in the order in which they apply. They apply even when the packet is
@@ -69,6 +73,20 @@ impl Effects {
         } else {
             self.note(Reason::StreamLimit, Span { offset: 0, length: 0 });
         }
+    }
+
+    /// Puts what `write` adds in the place of these bytes of the payload.
+    pub fn write(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) {
+        let place = |texts: &Vec<u8>| u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let start = place(&self.texts);
+        write(&mut self.texts);
+        let end = place(&self.texts);
+        self.push(Effect::Write { span, text: TextId { start, end } });
+    }
+
+    /// A text that comes into the payload.
+    pub fn text(&self, id: TextId) -> &[u8] {
+        self.texts.get(id.start as usize..id.end as usize).unwrap_or_default()
     }
 
     /// Notes why something was not believed.
@@ -143,6 +161,22 @@ pub enum Effect {
         /// The number.
         value: u32,
     },
+    /// Put a text of [`Effects::text`] in the place of these bytes of the payload. What is
+    /// replaced in one packet does not overlap; places count in the payload as it is shown.
+    Write {
+        /// Which bytes.
+        span: Span,
+        /// Which text.
+        text: TextId,
+    },
+    /// Put the length that these bytes of the payload have after every other change in the place
+    /// of others, as a decimal number.
+    WriteLength {
+        /// Where the length stands.
+        span: Span,
+        /// The length of what.
+        of: Span,
+    },
     /// Drop the packet; what follows does not apply. For what depends on the effects before this
     /// one: [`Effects::drop`] drops it in any case.
     Drop {
@@ -151,6 +185,13 @@ pub enum Effect {
         /// Where.
         span: Span,
     },
+}
+
+/// A text among the effects of one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextId {
+    start: u32,
+    end: u32,
 }
 
 /// Whose children a message may end.
@@ -180,6 +221,8 @@ pub struct Proposal {
     pub address: Option<Span>,
     /// The port in the payload, where one stands.
     pub port: Option<Span>,
+    /// How its child follows the translation of the master; `None`: it does not.
+    pub following: Option<Following>,
     /// What becomes of the packet when the table refuses.
     pub on_refusal: OnRefusal,
     /// For what several connections announce alike (SIP media of a call that forks). Nothing is
@@ -200,6 +243,7 @@ impl Proposal {
             announcement,
             address: None,
             port: None,
+            following: None,
             on_refusal: OnRefusal::Drop,
             shared: None,
         }

@@ -50,16 +50,42 @@ pub struct Guard {
     pub per_master: u32,
     /// Most pending expectations announced from one address, over all masters.
     pub per_peer: u32,
+    /// Payload stays as it is, whatever is translated: always, or of connections with a mark.
+    pub no_mangle: NoMangle,
+}
+
+/// Whose payload is not rewritten: that of connections whose mark has this value in these bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoMangle(Option<(u32, u32)>);
+
+impl NoMangle {
+    fn parse(text: &str) -> Option<NoMangle> {
+        let number = |text: &str| match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        match (text, text.split_once('/')) {
+            ("0" | "false", _) => Some(NoMangle(None)),
+            ("1" | "true", _) => Some(NoMangle(Some((0, 0)))),
+            (_, Some((value, mask))) => Some(NoMangle(Some((number(value)?, number(mask)?)))),
+            _ => None,
+        }
+    }
 }
 
 impl Guard {
+    /// Whether payload of connections with this connmark stays as it is.
+    pub fn forbids_rewriting(&self, mark: u32) -> bool {
+        self.no_mangle.0.is_some_and(|(value, mask)| mark & mask == value)
+    }
+
     /// The guard that `profile` starts with.
     pub fn of(profile: Profile, defaults: &GuardDefaults) -> Guard {
         let GuardDefaults { min_port, peer_only, per_master, per_peer } = *defaults;
         match profile {
             Profile::Linux => Guard::default(),
             Profile::Strict => {
-                Guard { min_port, peer_only, networks: Vec::new(), per_master, per_peer }
+                Guard { min_port, peer_only, per_master, per_peer, ..Guard::default() }
             }
         }
     }
@@ -91,6 +117,10 @@ impl Guard {
             }
             "per_master" => self.per_master = count()?,
             "per_peer" => self.per_peer = count()?,
+            "no_mangle" => {
+                let expected = "1, 0, or the connmark as VALUE/MASK, such as 0x10/0x10";
+                self.no_mangle = NoMangle::parse(value).ok_or_else(|| bad(expected))?;
+            }
             _ => return Err(SettingError::UnknownGuard(key.to_owned())),
         }
         Ok(())

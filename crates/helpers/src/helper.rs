@@ -149,6 +149,8 @@ pub struct Segment<'a> {
     pub established: bool,
     /// The connection is itself the child of another.
     pub expected: bool,
+    /// Source or destination of the connection are translated, and payload may be rewritten.
+    pub translated: bool,
     /// What the helper has asked to be remembered of this connection; zeroes at first.
     pub remembered: [u32; 2],
     /// The port this instance of the helper is registered on; 0 when it has none.

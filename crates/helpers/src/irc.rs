@@ -21,9 +21,10 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption, Segment};
 use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
+use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
-use kinwall_terms::{Family, L4Proto, Profile};
+use kinwall_terms::{Direction, Family, L4Proto, Profile};
 
 /// The helper `irc`.
 pub static HELPER: Helper = Helper {
@@ -116,9 +117,17 @@ struct Offer {
 /// Expects anybody at the originator's own address.
 fn propose(segment: &Segment<'_>, offer: &Offer, effects: &mut Effects) {
     let expected = Expected::new(None, None, segment.reply.dst, offer.port, L4Proto::TCP);
+    let Span { offset, length } = offer.port_span;
+    let start = offer.address_span.offset;
+    let both = Span { offset: start, length: (offset + length).saturating_sub(start) };
     effects.push(Effect::Expect(Proposal {
         address: Some(offer.address_span),
         port: Some(offer.port_span),
+        following: Some(Following {
+            direction: Direction::Reply,
+            port: offer.port,
+            named: Some(Named { span: both, form: Form::Integer }),
+        }),
         ..Proposal::new(expected, offer.span)
     }));
 }

@@ -20,6 +20,7 @@ pub mod instances;
 pub mod manual;
 pub mod options;
 pub mod registry;
+pub mod rewrite;
 
 pub mod amanda;
 mod broadcast;
@@ -39,3 +40,4 @@ pub use helper::{Broadcast, Ending, Helper, Pending, Routing, Segment};
 pub use instances::{Instance, Instances, SettingError};
 pub use options::OptionValues;
 pub use registry::{HelperKind, Scratch};
+pub use rewrite::{Following, Form, Named};

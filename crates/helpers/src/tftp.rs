@@ -17,6 +17,7 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption, Segment};
 use crate::options::Quantity;
 use crate::registry::{self, HelperKind};
+use crate::rewrite::Following;
 use kinwall_terms::expectation::Expected;
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Direction, Family, L4Proto, Profile, Reason};
@@ -126,7 +127,10 @@ fn propose(segment: &Segment<'_>, effects: &mut Effects) {
     let answer = &segment.reply;
     let expected = Expected::new(Some(answer.src), None, answer.dst, answer.dport, L4Proto::UDP);
     let announcement = span(0, segment.payload.len());
-    effects.push(Effect::Expect(Proposal::new(expected, announcement)));
+    let port = segment.original.sport;
+    let following = Following { direction: Direction::Reply, port, named: None };
+    let proposal = Proposal::new(expected, announcement);
+    effects.push(Effect::Expect(Proposal { following: Some(following), ..proposal }));
 }
 
 /// A file name, a mode and pairs of options, each ended by NUL; the name is not empty.

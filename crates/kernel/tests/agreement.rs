@@ -25,6 +25,8 @@ mod nft;
 mod ours;
 #[path = "agreement/recorded.rs"]
 mod recorded;
+#[path = "agreement/rewrite.rs"]
+mod rewrite;
 #[path = "agreement/sip.rs"]
 mod sip;
 #[path = "agreement/smaller.rs"]

@@ -84,6 +84,12 @@ reasons! {
     NatTruncated = "nat-truncated",
     /// An ICMP redirect about a translated connection.
     NatRedirect = "nat-redirect",
+    /// What would have to be rewritten began in an earlier segment, which has left already.
+    NatSplit = "nat-split",
+    /// The rewritten packet would be too long.
+    NatTooLong = "nat-too-long",
+    /// TCP options that are malformed, where sequence numbers in them have to be adjusted.
+    NatTcpOptions = "nat-tcp-options",
     // Routing.
     /// No route to the destination.
     NoRoute = "no-route",

@@ -25,6 +25,7 @@ pub mod ipv6;
 pub mod ipv6_ext;
 pub mod link;
 pub mod reader;
+pub mod rewrite;
 pub mod sctp;
 pub mod tcp;
 pub mod translate;

@@ -1,6 +1,7 @@
 //! From a packet and a protocol to the tracker that knows it.
 
 use super::{Timeouts, Tunables, dccp, generic, gre, icmp, sctp, tcp, udp};
+use crate::sequence::Moved;
 use kinwall_terms::{Direction, L4Proto, Reason, Status, Time};
 use kinwall_wire::Headers;
 
@@ -46,6 +47,8 @@ pub struct Standing {
     pub status: Status,
     /// When the connection expires.
     pub deadline: Time,
+    /// How far the sequence numbers that the packet acknowledges were moved.
+    pub moved: Option<Moved>,
 }
 
 impl Standing {

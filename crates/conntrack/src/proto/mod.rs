@@ -20,7 +20,7 @@ pub mod gre;
 pub mod icmp;
 mod judge;
 pub mod sctp;
-mod serial;
+pub(crate) mod serial;
 pub mod tcp;
 #[cfg(test)]
 mod testing;

@@ -78,7 +78,7 @@ impl Bench {
             false => Direction::Reply,
         };
         let (status, deadline) = (connection.status, connection.deadline);
-        let standing = Standing { direction, status, deadline };
+        let standing = Standing { direction, status, deadline, moved: None };
         let timeouts = &self.tunables.timeouts;
         let state = &mut connection.state;
         match packet(state, &standing, &judged, &self.tunables, timeouts) {

@@ -71,6 +71,7 @@ pub(crate) fn inspect_all(
             seq: seqs[i],
             established: true,
             expected: false,
+            translated: false,
             remembered,
             port: original.dport,
             options: &shown.instance.options,

@@ -5,6 +5,7 @@ use crate::effects::{Effect, Effects, Proposal, span};
 use crate::grammar::{address, line, number};
 use crate::helper::Segment;
 use crate::registry::Scratch;
+use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::{Direction, Family, L4Proto, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -95,6 +96,11 @@ fn propose(segment: &Segment<'_>, announcement: &Announcement, effects: &mut Eff
     effects.push(Effect::Expect(Proposal {
         address: announcement.address_span,
         port: Some(announcement.port_span),
+        following: Some(Following {
+            direction: segment.direction.opposite(),
+            port: announcement.port,
+            named: Some(announcement.named),
+        }),
         ..Proposal::new(expected, announcement.span)
     }));
 }
@@ -115,6 +121,7 @@ struct Announcement {
     span: Span,
     address_span: Option<Span>,
     port_span: Span,
+    named: Named,
 }
 
 /// How a keyword's line is read.
@@ -196,6 +203,7 @@ fn six_numbers(payload: &[u8], at: usize, end: Option<u8>, rules: &Rules) -> Opt
         span: span(0, last),
         address_span: Some(span(at, address_end - at)),
         port_span: span(port_at, last - port_at),
+        named: Named { span: span(at, last - at), form: Form::Numbers },
     })
 }
 
@@ -225,6 +233,7 @@ fn extended_port(payload: &[u8], at: usize, rules: &Rules) -> Option<Announcemen
         span: span(0, port_at + port_length + 1),
         address_span: Some(span(address_at, address_end - address_at)),
         port_span: span(port_at, port_length),
+        named: Named { span: span(at, port_at + port_length + 1 - at), form: Form::Extended },
     })
 }
 
@@ -242,6 +251,7 @@ fn extended_passive(payload: &[u8], at: usize, rules: &Rules) -> Option<Announce
         span: span(0, port_at + port_length + 1),
         address_span: None,
         port_span: span(port_at, port_length),
+        named: Named { span: span(at, port_at + port_length + 1 - at), form: Form::ExtendedPort },
     })
 }
 

@@ -16,6 +16,7 @@ use crate::grammar::line::{self, Line};
 use crate::grammar::{address, number};
 use crate::helper::Segment;
 use crate::registry::Scratch;
+use crate::rewrite::{self, Following, Form};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::{Direction, Family, L4Proto, Reason};
 use std::net::{IpAddr, Ipv4Addr};
@@ -227,6 +228,11 @@ fn propose(line: &Text<'_>, from: usize, named: &Named, effects: &mut Effects) {
     effects.push(Effect::Expect(Proposal {
         address: named.address.map(|_| part(named.address_at)),
         port: Some(part(named.port_at)),
+        following: Some(Following {
+            direction: segment.direction.opposite(),
+            port: named.port,
+            named: Some(rewrite::Named { span: part((0, named.length)), form: named.form }),
+        }),
         ..Proposal::new(expected, line.part(0, from + named.length))
     }));
 }
@@ -322,6 +328,7 @@ struct Named {
     port_at: (usize, usize),
     /// Up to here the argument was read.
     length: usize,
+    form: Form,
 }
 
 /// `h1,h2,h3,h4,p1,p2`, each from 0 to 255 in one to three digits (RFC 959, section 5.3.2).
@@ -349,6 +356,7 @@ fn six_numbers(bytes: &[u8]) -> Option<Named> {
         address_at: (0, ends[3]),
         port_at: (port_start, at - port_start),
         length: at,
+        form: Form::Numbers,
     })
 }
 
@@ -385,6 +393,7 @@ fn extended_port(bytes: &[u8]) -> Option<Named> {
         address_at: (3, length),
         port_at: (port_start, digits),
         length: port_start + digits + 1,
+        form: Form::Extended,
     })
 }
 
@@ -397,8 +406,14 @@ fn extended_passive(text: &[u8]) -> Option<(usize, Named)> {
     }
     let (port, digits) = delimited_port(rest, first)?;
     rest.get(digits + 1).filter(|byte| **byte == b')')?;
-    let named =
-        Named { address: None, port, address_at: (0, 0), port_at: (3, digits), length: 4 + digits };
+    let named = Named {
+        address: None,
+        port,
+        address_at: (0, 0),
+        port_at: (3, digits),
+        length: 4 + digits,
+        form: Form::ExtendedPort,
+    };
     Some((from, named))
 }
 

@@ -182,6 +182,7 @@ impl Session {
             seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
             established: self.established,
             expected: self.expected,
+            translated: false,
             remembered: self.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,

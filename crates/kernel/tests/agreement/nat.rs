@@ -204,8 +204,7 @@ fn translated_connections() {
             None => gateway = Some(Gateway::new(&scenario).unwrap_or_else(|e| panic!("{e}"))),
         }
         let kernel = gateway.as_mut().expect("a gateway");
-        let mut both =
-            Pair { kernel, ours: Ours::new(&case).expect("rules"), wrong: Vec::new(), compared: 0 };
+        let mut both = Pair::new(kernel, Ours::new(&case).expect("rules"));
         for (input, src, dst) in row.flows {
             let [src, dst]: [IpAddr; 2] = [src, dst].map(|text| text.parse().expect("an address"));
             let from = match *input {
@@ -249,14 +248,20 @@ fn case(row: &Row, world: &World) -> Case {
 }
 
 /// Both gateways.
-struct Pair<'g> {
+pub(crate) struct Pair<'g> {
     kernel: &'g mut Gateway,
     ours: Ours,
-    wrong: Vec<String>,
-    compared: usize,
+    pub(crate) wrong: Vec<String>,
+    pub(crate) compared: usize,
+    /// Packets whose payload is another when they leave.
+    pub(crate) rewritten: usize,
 }
 
 impl Pair<'_> {
+    pub(crate) fn new(kernel: &mut Gateway, ours: Ours) -> Pair<'_> {
+        Pair { kernel, ours, wrong: Vec::new(), compared: 0, rewritten: 0 }
+    }
+
     /// A connection is opened; its peer answers, the opener goes on, and a router complains.
     fn converse(&mut self, from: Ingress, opening: &[u8]) {
         let Some((out, seen)) = self.send("opening", from, opening) else { return };
@@ -271,7 +276,7 @@ impl Pair<'_> {
     }
 
     /// Both get the packet. What the kernel let out, and where.
-    fn send(
+    pub(crate) fn send(
         &mut self,
         what: &str,
         from: Ingress,
@@ -303,6 +308,8 @@ impl Pair<'_> {
             self.wrong.push(format!("{what} {about}: {difference}"));
         }
         if let Some((_, theirs)) = &left {
+            let payload = |bytes: &[u8]| Headers::parse(bytes).map(|h| h.payload(bytes).to_vec());
+            self.rewritten += usize::from(payload(bytes) != payload(theirs));
             let ours = forwarded(self.ours.left(), matches!(from, Ingress::Interface(_)));
             if *theirs != ours {
                 self.wrong.push(format!(

@@ -33,7 +33,7 @@ pub(crate) fn open(
         _ => return Err(Reason::TcpNotOpening),
     };
     // A SYN is always within the window it has just set, and a pickup is liberal.
-    window::check(&mut flow, Direction::Original, &segment, tunables.tcp.be_liberal);
+    window::check(&mut flow, Direction::Original, &segment, 0, tunables.tcp.be_liberal);
     remember(&mut flow, &segment, Direction::Original);
     let timeout_s = timeout(&flow, state, &segment, tunables, timeouts);
     let timeout_s = match state {
@@ -156,7 +156,8 @@ fn step(
         Some(_) => (),
     }
     let new = next.unwrap_or(old);
-    match window::check(flow, standing.direction, segment, tunables.tcp.be_liberal) {
+    let moved = standing.moved.map_or(0, |moved| moved.distance(segment.ack.wrapping_sub(1)));
+    match window::check(flow, standing.direction, segment, moved, tunables.tcp.be_liberal) {
         InWindow::Yes => Step::Enter { old: seen_as, new },
         InWindow::Harmless => Step::Pass,
         InWindow::No => Step::OutOfWindow,

@@ -46,11 +46,13 @@ struct Claim {
     sack: u32,
 }
 
-/// Checks a segment and learns from it.
+/// Checks a segment and learns from it. What it acknowledges was moved by `moved` on its way to
+/// the segment's sender.
 pub(super) fn check(
     flow: &mut Flow,
     direction: Direction,
     segment: &Segment<'_>,
+    moved: u32,
     be_liberal: bool,
 ) -> InWindow {
     let state = flow.state;
@@ -64,6 +66,8 @@ pub(super) fn check(
     if receiver.traits.contains(Traits::SACK) {
         claim.sack = highest_acknowledged(segment);
     }
+    claim.ack = claim.ack.wrapping_sub(moved);
+    claim.sack = claim.sack.wrapping_sub(moved);
     if let Some(done) = begin(sender, receiver, direction, segment, &claim, state) {
         return done;
     }
