@@ -48,7 +48,7 @@ pub use events::{Changes, ConnectionEnd, EVENTS_MAX, Event, ExpectationEnd};
 pub use expect::{CLASSES_MAX, ExpId, Expectation, Refusal};
 pub use keymap::KeymapTaken;
 pub use proto::Timeouts;
-pub use sequence::Moved;
+pub use sequence::{Growth, Moved, REWRITES_MAX};
 pub use settings::{FragmentLimits, SettingError, Settings};
 pub use stats::Stats;
 pub use table::{CONNECTIONS_MAX, ConnId, Conntrack, HelperId, POLICIES_MAX, PolicyId};

@@ -19,7 +19,6 @@ use crate::icmp_error::{self, Quoted};
 use crate::key::{self, AnyKey, Hasher};
 use crate::keymap::Keymap;
 use crate::proto::{self, Judgement, Packet, Standing, icmp};
-use crate::sequence::Moved;
 use crate::slab::Slab;
 use crate::store::{Body, Probe, Slot};
 use crate::table::Extra;
@@ -322,7 +321,7 @@ impl<H> Conntrack<H> {
             Direction::Original if before.contains(Status::EXPECTED) => CtState::Related,
             Direction::Original => CtState::New,
         };
-        let moved = moved_of(&self.extras, body, direction);
+        let moved = moved_of(&self.extras, body, direction, packet.headers);
         let standing = Standing { direction, status: before, deadline: body.deadline, moved };
         let judgement = proto::packet(&mut body.state, &standing, packet, tunables, timeouts);
         let (conn, has_ties) = (ConnId::of(slot, body.serial), body.has_ties());
@@ -460,11 +459,18 @@ impl<H> Conntrack<H> {
     }
 }
 
-/// How far the sequence numbers were moved that a packet in `direction` acknowledges.
-fn moved_of<H>(extras: &Slab<Extra<H>>, body: &Body, direction: Direction) -> Option<Moved> {
+/// How far what a packet in `direction` acknowledges was moved on its way to the packet's sender.
+fn moved_of<H>(
+    extras: &Slab<Extra<H>>,
+    body: &Body,
+    direction: Direction,
+    headers: &Headers,
+) -> u32 {
+    let L4::Tcp(tcp) = headers.l4 else { return 0 };
     if !body.status.contains(Status::SEQ_ADJUST) {
-        return None;
+        return 0;
     }
-    let moved = extras.get(body.extra.checked_sub(1)?)?.moved.as_deref()?;
-    Some(moved[direction.opposite().index()])
+    let extra = body.extra.checked_sub(1).and_then(|place| extras.get(place));
+    let moved = extra.and_then(|extra| extra.moved.as_deref());
+    moved.map_or(0, |moved| moved[direction.opposite().index()].moved_back(tcp.ack))
 }

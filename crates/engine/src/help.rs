@@ -2,9 +2,9 @@
 //! wants.
 
 use crate::engine::Engine;
-use crate::outcome::Path;
 use crate::path::{Passage, Stage, Stop};
-use crate::rewrite::own_place;
+use crate::rewrite::{Kept, Own};
+use crate::routes::{Routes, broadcast};
 use crate::trace::{AssignedBy, Expecting, Step};
 use kinwall_conntrack::stream::Stream;
 use kinwall_conntrack::{
@@ -12,15 +12,13 @@ use kinwall_conntrack::{
 };
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{
-    Broadcast, Effect, Effects, Ending, Instance, OnRefusal, Pair, Pending, Proposal, Routing,
-    Scratch, Segment, Whose,
+    Effect, Effects, Ending, Instance, OnRefusal, Pair, Pending, Proposal, Scratch, Segment, Whose,
 };
 use kinwall_rules::facts::CtTemplate;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{
-    CtState, Direction, EndsToo, InterfaceName, KeymapRule, Profile, Reason, Status, Time, Tuple,
+    CtState, Direction, EndsToo, KeymapRule, Profile, Reason, Status, Time, Tuple,
 };
-use kinwall_topology::{RouteKind, Topology};
 use kinwall_wire::{L4, Tcp, TcpFlags};
 use std::io::Write;
 use std::net::IpAddr;
@@ -36,6 +34,8 @@ pub struct HelpState {
     streams: [Stream; 2],
     /// The helper wants to see nothing more of this connection.
     blind: bool,
+    /// What was rewritten, for when it is repeated: the helper reads it once.
+    pub(crate) rewritten: Vec<Kept>,
 }
 
 impl HelpState {
@@ -61,8 +61,8 @@ struct Work {
     id: ConnId,
     /// Its helper.
     helper: HelperId,
-    /// Where in what the helper was shown the packet's own payload begins.
-    packet_at: u32,
+    /// Where in what the helper was shown the packet's own payload lies.
+    own: Own,
     /// The address by which the packet's receiver knows its sender, if payload is rewritten.
     shown: Option<IpAddr>,
 }
@@ -101,8 +101,13 @@ impl Engine {
         let Some(helper) = helper else { return };
         let Some(instance) = instances.get(helper) else { return };
         let scratch = instance.helper.kind.scratch();
-        let state =
-            HelpState { scratch, remembered: [0; 2], streams: Default::default(), blind: false };
+        let state = HelpState {
+            scratch,
+            remembered: [0; 2],
+            streams: Default::default(),
+            blind: false,
+            rewritten: Vec::new(),
+        };
         let helper = HelperId(helper);
         self.conntrack.set_helper(id, helper, state);
         p.ct = Some(PacketCt { has_ties: true, ..ct });
@@ -124,18 +129,19 @@ impl Engine {
         let Some(helper) = self.conntrack.helper(id) else { return Ok(()) };
         let Some(view) = self.conntrack.connection(id) else { return Ok(()) };
         let translated = Engine::is_translated(&view) && self.may_rewrite(helper, view.mark);
-        let packet_at = self.inspect(p, ct, helper, &view, translated);
+        let repeats = self.repeats(p, ct)?;
+        let own = self.inspect(p, ct, helper, &view, translated);
+        self.edits.clear();
         if self.effects.is_empty() {
-            return Ok(());
+            return self.rewrite(p, ct, &repeats);
         }
         let receiver = match ct.direction {
             Direction::Original => view.reply,
             Direction::Reply => view.original,
         };
         let shown = translated.then_some(receiver.dst);
-        self.edits.clear();
         let mut expected = Vec::new();
-        let refused = self.apply(p, Work { id, helper, packet_at, shown }, &mut expected);
+        let refused = self.apply(p, Work { id, helper, own, shown }, &mut expected);
         if self.effects.blind_reason().is_some()
             && let Some((_, state)) = self.conntrack.helper_scratch_mut(id)
         {
@@ -158,12 +164,12 @@ impl Engine {
         });
         match drop {
             Some(reason) => Err(Stop::drop(reason)),
-            None => self.rewrite(p, ct),
+            None => self.rewrite(p, ct, &repeats),
         }
     }
 
     /// Shows the helper what there is to read, which fills `self.effects`. Returns where the
-    /// packet's own payload begins in that.
+    /// packet's own payload lies in that.
     fn inspect(
         &mut self,
         p: &Passage<'_, '_, '_>,
@@ -171,13 +177,14 @@ impl Engine {
         helper: HelperId,
         view: &View,
         translated: bool,
-    ) -> u32 {
+    ) -> Own {
         self.effects.clear();
+        let own = Own { at: 0, length: p.headers.payload(&p.packet.bytes).len() };
         let Engine { conntrack, settings, topology, effects, .. } = self;
-        let Some(instance) = settings.instances.get(helper.0) else { return 0 };
-        let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return 0 };
+        let Some(instance) = settings.instances.get(helper.0) else { return own };
+        let Some((_, state)) = conntrack.helper_scratch_mut(view.id) else { return own };
         if state.blind {
-            return 0;
+            return own;
         }
         let routes = Routes { topology, out: p.out_iface };
         let mut segment = Segment {
@@ -198,7 +205,7 @@ impl Engine {
             routing: Some(&routes),
         };
         let sender = segment.sender();
-        let packet_at = match (p.headers.l4, settings.profile) {
+        let at = match (p.headers.l4, settings.profile) {
             (L4::Tcp(tcp), Profile::Strict) => {
                 let stream = &mut state.streams[ct.direction.index()];
                 read_stream(instance, stream, &tcp, ct, segment, &mut state.scratch, effects)
@@ -213,7 +220,7 @@ impl Engine {
         };
         let pending = || pending(conntrack, view.id, p.headers.src, p.now);
         instance.guard.hold(&sender, pending, effects);
-        packet_at
+        Own { at, ..own }
     }
 
     /// Applies the effects in order; why the packet must be dropped, if it must.
@@ -263,7 +270,7 @@ impl Engine {
             Effect::Expect(proposal) => {
                 let made = self.expect(p, work, proposal);
                 expected.extend(self.expecting(proposal, made));
-                refused(made.is_err(), proposal)
+                refused(made.err(), proposal)
             }
             Effect::ExpectPair(pair) => self.expect_pair(p, work, pair, expected),
             Effect::Activate(activation) => match self.activate(p.now, id, activation) {
@@ -294,14 +301,14 @@ impl Engine {
                 Applied::Done
             }
             Effect::Write { span, text } => {
-                let place = own_place(*span, work.packet_at).ok_or(Reason::NatSplit);
+                let place = work.own.place(*span).ok_or(Reason::NatSplit);
                 let written = place.map(|place| {
                     self.edits.push(place, |out| out.extend_from_slice(texts.text(*text)));
                 });
                 written.map_or_else(Applied::Drop, |()| Applied::Done)
             }
             Effect::WriteLength { span, of } => {
-                let places = [*span, *of].map(|span| own_place(span, work.packet_at));
+                let places = [*span, *of].map(|span| work.own.place(span));
                 let [Some(place), Some(part)] = places else {
                     return Applied::Drop(Reason::NatSplit);
                 };
@@ -321,13 +328,14 @@ impl Engine {
         work: Work,
         proposal: &Proposal,
     ) -> Result<Made, Reason> {
-        let Work { id, helper, packet_at, shown } = work;
+        let Work { id, helper, own, shown } = work;
         let instances = &self.settings.instances;
         let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
         let policy = instance.helper.policy(proposal.class, &instance.options);
         let child = proposal.child.and_then(|kind| instances.child(helper.0, kind));
         let Span { offset, length } = proposal.announcement;
-        let span = Span { offset: offset.saturating_sub(packet_at), length };
+        let at = u32::try_from(own.at).unwrap_or_default();
+        let span = Span { offset: offset.saturating_sub(at), length };
         let expectation = Expectation {
             expected: proposal.expected,
             class: proposal.class,
@@ -344,7 +352,7 @@ impl Engine {
         let made = match (proposal.following, shown) {
             (Some(following), Some(shown)) => {
                 let made = self.expect_following(p.now, id, expectation, &following);
-                self.name_anew(made, &following, packet_at, shown)?
+                self.name_anew(made, &following, own, shown)?
             }
             _ => self.conntrack.expect(p.now, id, expectation),
         };
@@ -401,7 +409,7 @@ impl Engine {
             let made = failed.map_or(made, Err);
             expected.extend(self.expecting(proposal, made));
         }
-        refused(failed.is_some(), &pair.first)
+        refused(failed, &pair.first)
     }
 
     fn enter_keymap(&mut self, id: ConnId, pair: &Pair, rule: KeymapRule) -> Result<(), Reason> {
@@ -482,8 +490,8 @@ impl Engine {
     }
 }
 
-/// Lets the helper read the stream that the packet continues. A stream begins with its SYN: one
-/// that was picked up in the middle is not read.
+/// Lets the helper read the stream that the packet continues, and says where the packet's payload
+/// begins in that. A stream begins with its SYN: one that was picked up in the middle is not read.
 fn read_stream(
     instance: &Instance,
     stream: &mut Stream,
@@ -492,7 +500,7 @@ fn read_stream(
     segment: Segment<'_>,
     scratch: &mut Scratch,
     effects: &mut Effects,
-) -> u32 {
+) -> i64 {
     if tcp.flags.contains(TcpFlags::SYN) {
         if !stream.is_open() || (stream.consumed() == 0 && ct.state == CtState::New) {
             stream.begin(tcp.seq.wrapping_add(1));
@@ -508,6 +516,7 @@ fn read_stream(
         }
     };
     let packet_at = u32::try_from(unread.packet_at()).unwrap_or(u32::MAX);
+    let at = i64::from(tcp.seq.wrapping_sub(unread.seq()) as i32);
     let segment = Segment { payload: unread.bytes(), packet_at, seq: unread.seq(), ..segment };
     let consumed = instance.inspect(Profile::Strict, &segment, scratch, effects);
     // A packet that is dropped was not seen by its receiver: its retransmission is read again.
@@ -516,7 +525,7 @@ fn read_stream(
     {
         effects.blind(reason, Span { offset: 0, length: 0 });
     }
-    packet_at
+    at
 }
 
 /// What became of a proposal that was not refused.
@@ -540,11 +549,13 @@ enum Applied {
     Drop(Reason),
 }
 
-fn refused(failed: bool, proposal: &Proposal) -> Applied {
-    match proposal.on_refusal {
-        OnRefusal::Drop if failed => Applied::Drop(Reason::HelperRefused),
-        OnRefusal::DropAndGoOn if failed => Applied::DropAndGoOn,
-        _ => Applied::Done,
+/// What becomes of a packet whose proposal failed. One that only cannot be rewritten passes as it
+/// is: it would come again, and always in the same pieces.
+fn refused(why: Option<Reason>, proposal: &Proposal) -> Applied {
+    match (why, proposal.on_refusal) {
+        (None | Some(Reason::NatSplit), _) | (_, OnRefusal::Ignore) => Applied::Done,
+        (_, OnRefusal::Drop) => Applied::Drop(Reason::HelperRefused),
+        (_, OnRefusal::DropAndGoOn) => Applied::DropAndGoOn,
     }
 }
 
@@ -554,36 +565,5 @@ fn pending(conntrack: &Conntrack<HelpState>, master: ConnId, sender: IpAddr, now
     Pending {
         of_master: count(conntrack.expectations_of(master, now).count()),
         of_peer: count(conntrack.expectation_count_from(sender, now)),
-    }
-}
-
-/// The network of a broadcast that the gateway sends.
-fn broadcast(topology: &Topology, p: &Passage<'_, '_, '_>) -> Option<Broadcast> {
-    let (Path::Sent, Some(out), IpAddr::V4(dst)) = (p.path, p.out_iface, p.headers.dst) else {
-        return None;
-    };
-    let network = topology.broadcast_network(out, dst)?;
-    Some(Broadcast { address: dst.into(), netmask: network.netmask().into() })
-}
-
-/// The routes as a helper may ask for them.
-struct Routes<'a> {
-    topology: &'a Topology,
-    out: Option<InterfaceName>,
-}
-
-impl Routing for Routes<'_> {
-    fn leaves_with_packet(&self, address: IpAddr) -> bool {
-        let route = self.topology.route(address);
-        match route.kind {
-            // Own addresses are reached by the loopback interface.
-            RouteKind::Local => self.out.is_none(),
-            _ => route.out.is_some() && route.out == self.out,
-        }
-    }
-
-    fn same_next_hop(&self, one: IpAddr, other: IpAddr) -> bool {
-        // Without a router on the way each address is its own next hop, and no topology names one.
-        one == other && self.topology.route(one).out.is_some()
     }
 }

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod packet;
 mod path;
 mod rewrite;
+mod routes;
 pub mod settings;
 pub mod trace;
 

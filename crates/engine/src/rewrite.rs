@@ -10,16 +10,17 @@ use crate::engine::Engine;
 use crate::path::{Passage, Stage, Stop};
 use crate::trace::{Rewritten, Step};
 use kinwall_conntrack::{
-    ConnId, ExpId, Expectation, HelperId, Moved, PacketCt, Refusal, Saved, View,
+    ConnId, ExpId, Expectation, Growth, HelperId, PacketCt, REWRITES_MAX, Refusal, Saved, View,
 };
 use kinwall_helpers::Following;
 use kinwall_rules::facts::Key;
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{Direction, Manip, NatRange, Reason, Status, Time};
-use kinwall_wire::rewrite::{CannotRewrite, move_numbers, with_payload};
+use kinwall_terms::{CtState, Direction, Manip, NatRange, Profile, Reason, Status, Time};
+use kinwall_wire::rewrite::{CannotRewrite, Edits, move_numbers, with_payload};
 use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// Ports that are tried after the one that was named.
 const ATTEMPTS_MAX: u16 = 128;
@@ -66,12 +67,12 @@ impl Engine {
         &mut self,
         made: Result<ExpId, Refusal>,
         following: &Following,
-        packet_at: u32,
+        own: Own,
         address: IpAddr,
     ) -> Result<Result<ExpId, Refusal>, Reason> {
         let (Ok(id), Some(named)) = (made, following.named) else { return Ok(made) };
         let expected = self.conntrack.expectation(id).map(|view| view.expected.tuple.dport);
-        let (Some(port), Some(place)) = (expected, own_place(named.span, packet_at)) else {
+        let (Some(port), Some(place)) = (expected, own.place(named.span)) else {
             self.conntrack.remove_expectation(id);
             return Err(Reason::NatSplit);
         };
@@ -107,35 +108,89 @@ impl Engine {
         }
     }
 
-    /// Makes the changes of payload that were collected, and notes by how much the segment grew.
-    pub(crate) fn rewrite(&mut self, p: &mut Passage<'_, '_, '_>, ct: PacketCt) -> Stage {
-        if self.edits.is_empty() {
+    /// Makes the changes of payload that were collected, `repeats` once more, and notes by how
+    /// much the segment grew.
+    pub(crate) fn rewrite(
+        &mut self,
+        p: &mut Passage<'_, '_, '_>,
+        ct: PacketCt,
+        repeats: &Edits,
+    ) -> Stage {
+        if self.edits.is_empty() && repeats.is_empty() {
             return Ok(());
+        }
+        if let (L4::Tcp(tcp), Some(id)) = (p.headers.l4, ct.conn) {
+            self.note_growth(id, ct.direction, tcp.seq);
+        }
+        for (place, text) in repeats.iter() {
+            self.edits.push(place, |out| out.extend_from_slice(text));
         }
         let bytes = &p.packet.bytes;
         let new = with_payload(bytes, &p.headers, &self.edits).map_err(|error| match error {
             CannotRewrite::TooLong => Stop::drop(Reason::NatTooLong),
             CannotRewrite::Missing => Stop::drop(Reason::NatTruncated),
         })?;
-        let edits = &self.edits;
-        let payload = p.headers.payload(bytes);
-        let rewritten = |(place, text): (std::ops::Range<usize>, &[u8])| Rewritten {
-            offset: place.start,
-            before: payload.get(place).unwrap_or_default().to_vec(),
-            after: text.to_vec(),
-        };
-        let pieces: Vec<Rewritten> = match p.aids.trace {
-            Some(_) => edits.iter().map(rewritten).collect(),
-            None => Vec::new(),
-        };
-        let growth = edits.growth(0..payload.len());
-        p.note(|| Step::Rewritten { pieces });
-        if let (L4::Tcp(tcp), Some(id)) = (p.headers.l4, ct.conn) {
-            // No packet grows by more than its own greatest length.
-            let growth = i32::try_from(growth).unwrap_or_default();
-            self.conntrack.grow(id, ct.direction, tcp.seq, growth);
+        if p.aids.trace.is_some() {
+            let payload = p.headers.payload(bytes);
+            let rewritten = |(place, text): (Range<usize>, &[u8])| Rewritten {
+                offset: place.start,
+                before: payload.get(place).unwrap_or_default().to_vec(),
+                after: text.to_vec(),
+            };
+            let pieces = self.edits.iter().map(rewritten).collect();
+            p.note(|| Step::Rewritten { pieces });
         }
-        p.replace(Cow::Owned(new))
+        p.packet.bytes = Cow::Owned(new);
+        p.reread()
+    }
+
+    /// Notes by how much the segment at `seq` grows. A reader of streams reads it once: what
+    /// becomes of it is kept for when it is repeated.
+    fn note_growth(&mut self, id: ConnId, direction: Direction, seq: u32) {
+        let Some(bounds) = self.edits.bounds() else { return };
+        // No packet grows by more than its own greatest length.
+        let bytes = i32::try_from(self.edits.growth(bounds.clone())).unwrap_or_default();
+        if self.settings.profile == Profile::Linux {
+            self.conntrack.grow(id, direction, Growth { place: seq, bytes, from: None });
+            return;
+        }
+        let from = seq.wrapping_add(bounds.start as u32);
+        let place = seq.wrapping_add(bounds.end as u32).wrapping_sub(1);
+        self.conntrack.grow(id, direction, Growth { place, bytes, from: Some(from) });
+        let Some((_, state)) = self.conntrack.helper_scratch_mut(id) else { return };
+        let of_direction = |kept: &Kept| kept.direction == direction;
+        if state.rewritten.iter().filter(|kept| of_direction(kept)).count() >= REWRITES_MAX
+            && let Some(oldest) = state.rewritten.iter().position(of_direction)
+        {
+            state.rewritten.remove(oldest);
+        }
+        state.rewritten.push(Kept { direction, seq, bounds, edits: self.edits.clone() });
+    }
+
+    /// What of the packet was rewritten before, and has to be again.
+    pub(crate) fn repeats(&mut self, p: &Passage<'_, '_, '_>, ct: PacketCt) -> Result<Edits, Stop> {
+        let mut repeats = Edits::default();
+        let (L4::Tcp(tcp), Some(id)) = (p.headers.l4, ct.conn) else { return Ok(repeats) };
+        let Some((_, state)) = self.conntrack.helper_scratch_mut(id) else { return Ok(repeats) };
+        let length = p.headers.payload(&p.packet.bytes).len() as i64;
+        for kept in state.rewritten.iter().filter(|kept| kept.direction == ct.direction) {
+            // Where the segment that was rewritten begins in this one.
+            let ahead = i64::from(kept.seq.wrapping_sub(tcp.seq) as i32);
+            let [start, end] =
+                [kept.bounds.start, kept.bounds.end].map(|bound| ahead + bound as i64);
+            if end <= 0 || length <= start {
+                continue;
+            }
+            if start < 0 || length < end {
+                return Err(Stop::drop(Reason::NatSplit));
+            }
+            for (place, text) in kept.edits.iter() {
+                let [start, end] =
+                    [place.start, place.end].map(|bound| (ahead + bound as i64) as usize);
+                repeats.push(start..end, |out| out.extend_from_slice(text));
+            }
+        }
+        Ok(repeats)
     }
 
     /// Moves the sequence numbers of a connection whose payload was rewritten.
@@ -146,8 +201,8 @@ impl Engine {
             return Ok(());
         };
         let Some(moved) = self.conntrack.moved(id) else { return Ok(()) };
-        let own: Moved = moved[direction.index()];
-        let other: Moved = moved[direction.opposite().index()];
+        let own = &moved[direction.index()];
+        let other = &moved[direction.opposite().index()];
         let distance = own.distance(tcp.seq);
         let headers = p.headers;
         let acknowledged = |ack| other.acknowledged(ack);
@@ -160,25 +215,42 @@ impl Engine {
     }
 }
 
-/// Where a span of what a helper was shown lies in the packet's own payload, which begins at
-/// `packet_at` of that; `None` when not all of it does.
-pub(crate) fn own_place(span: Span, packet_at: u32) -> Option<std::ops::Range<usize>> {
-    let start = span.offset.checked_sub(packet_at)? as usize;
-    Some(start..start + span.length as usize)
+/// A rewrite of a segment that may be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    direction: Direction,
+    /// Sequence number of the segment.
+    seq: u32,
+    /// From the first byte of its payload that was replaced to the last.
+    bounds: Range<usize>,
+    edits: Edits,
+}
+
+/// Where the packet's own payload lies in what its helper was shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    /// Where it begins; below 0 when some of it was read before.
+    pub(crate) at: i64,
+    /// How many bytes it has.
+    pub(crate) length: usize,
+}
+
+impl Own {
+    /// Where these bytes of what was shown stand in the packet's payload; `None` when not all of
+    /// them do.
+    pub(crate) fn place(self, span: Span) -> Option<Range<usize>> {
+        let start = usize::try_from(i64::from(span.offset) - self.at).ok()?;
+        let end = start.checked_add(span.length as usize)?;
+        (end <= self.length).then_some(start..end)
+    }
 }
 
 impl Passage<'_, '_, '_> {
-    /// Another packet in the place of this one.
-    fn replace(&mut self, bytes: Cow<'static, [u8]>) -> Stage {
-        self.packet.bytes = bytes;
-        self.reread()
-    }
-
     /// Reads anew a packet that was changed.
     pub(crate) fn reread(&mut self) -> Stage {
         let parsed = Headers::parse(&self.packet.bytes);
         self.headers = parsed.map_err(|error| Stop::drop(error.reason()))?;
-        let state = self.ct.map_or(kinwall_terms::CtState::Invalid, |ct| ct.state);
+        let state = self.ct.map_or(CtState::Invalid, |ct| ct.state);
         self.key = Key::new(&self.headers, &self.packet.bytes).tracked(state);
         self.translated = true;
         Ok(())

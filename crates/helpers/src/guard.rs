@@ -8,6 +8,9 @@
 //! | `guard.*.per_master=8` | more pending expectations of one master | `guard-limit` |
 //! | `guard.*.per_peer=64` | more pending expectations announced from one address | `guard-limit` |
 //!
+//! `guard.sip.no_mangle=1` leaves the payload of translated connections as it is, or of those with
+//! a connmark (`=0x10/0x10`: this value in these bits).
+//!
 //! A refused proposal never reaches the table; the packet passes and a note says why. All is off
 //! in the `linux` profile unless set; `strict` starts with each helper's own [`GuardDefaults`].
 

@@ -350,8 +350,8 @@ pub enum SettingError {
     },
     /// No such limit in the guard.
     #[error(
-        "`{0}` is no guard; there are guard.HELPER.min_port, peer_only, networks, per_master \
-         and per_peer, with a helper's name or `*`"
+        "`{0}` is no guard; there are guard.HELPER.min_port, peer_only, networks, per_master, \
+         per_peer and no_mangle, with a helper's name or `*`"
     )]
     UnknownGuard(String),
     /// A guard for a helper that does not exist.

@@ -57,6 +57,11 @@ impl Edits {
         self.list.iter().map(move |edit| (edit.place.clone(), text(edit)))
     }
 
+    /// From the first byte that is replaced to the last; `None` when nothing is.
+    pub fn bounds(&self) -> Option<Range<usize>> {
+        Some(self.list.first()?.place.start..self.list.last()?.place.end)
+    }
+
     /// By how many bytes the part of the payload that these bytes are grows.
     pub fn growth(&self, part: Range<usize>) -> isize {
         let inside = |edit: &&Edit| part.start <= edit.place.start && edit.place.end <= part.end;

@@ -66,7 +66,7 @@ mod tests {
             (Direction::Reply, clash, 180, false),
         ];
         for (direction, status, timeout_s, assured) in rows {
-            let standing = Standing { direction, status, deadline: Time(0), moved: None };
+            let standing = Standing { direction, status, deadline: Time(0), moved: 0 };
             let change = Change { timeout_s: Some(timeout_s), assured, state: false };
             let expected = Judgement::Accept(change);
             assert_eq!(packet(&state, &standing), expected, "{direction} {status:?}");

@@ -1,7 +1,6 @@
 //! From a packet and a protocol to the tracker that knows it.
 
 use super::{Timeouts, Tunables, dccp, generic, gre, icmp, sctp, tcp, udp};
-use crate::sequence::Moved;
 use kinwall_terms::{Direction, L4Proto, Reason, Status, Time};
 use kinwall_wire::Headers;
 
@@ -47,8 +46,8 @@ pub struct Standing {
     pub status: Status,
     /// When the connection expires.
     pub deadline: Time,
-    /// How far the sequence numbers that the packet acknowledges were moved.
-    pub moved: Option<Moved>,
+    /// How far what the packet acknowledges was moved on its way to the packet's sender.
+    pub moved: u32,
 }
 
 impl Standing {

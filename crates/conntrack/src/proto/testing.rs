@@ -78,7 +78,7 @@ impl Bench {
             false => Direction::Reply,
         };
         let (status, deadline) = (connection.status, connection.deadline);
-        let standing = Standing { direction, status, deadline, moved: None };
+        let standing = Standing { direction, status, deadline, moved: 0 };
         let timeouts = &self.tunables.timeouts;
         let state = &mut connection.state;
         match packet(state, &standing, &judged, &self.tunables, timeouts) {

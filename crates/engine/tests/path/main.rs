@@ -5,6 +5,7 @@ mod courses;
 mod helpers;
 mod hooks;
 mod pptp;
+mod rewrite;
 mod script;
 mod strict;
 mod tracking;

@@ -8,7 +8,7 @@ use kinwall_kernel::{Case, Gateway, Ingress, Scenario, tier};
 use kinwall_sim::World;
 use kinwall_terms::InterfaceName;
 use kinwall_topology::Topology;
-use kinwall_wire::emit::{self, Packet, TcpOptions};
+use kinwall_wire::emit::{self, Packet};
 use kinwall_wire::{Headers, L4, TcpFlags};
 use std::net::IpAddr;
 
@@ -272,7 +272,7 @@ struct Talk<'p, 'g> {
 
 impl Talk<'_, '_> {
     /// `from` sends; the other one learns from what arrives.
-    fn send(&mut self, from: usize, flags: TcpFlags, options: TcpOptions, payload: &[u8]) {
+    fn send(&mut self, from: usize, flags: TcpFlags, options: Vec<u8>, payload: &[u8]) {
         let Some(end) = self.ends[from].clone() else { return };
         let ports = (end.own.1, end.peer.1);
         let packet = match self.is_tcp {
@@ -315,7 +315,7 @@ impl Talk<'_, '_> {
     }
 
     fn take(&mut self, turn: &Turn) {
-        let plain = TcpOptions::new;
+        let plain = Vec::new;
         match turn {
             Client(text) => self.send(0, TcpFlags::ACK, plain(), text),
             Server(text) => self.send(1, TcpFlags::ACK, plain(), text),
@@ -331,7 +331,8 @@ impl Talk<'_, '_> {
                 if let Some(receiver) = &mut self.ends[1 - from] {
                     receiver.acknowledged = tcp.seq;
                 }
-                let sack = plain().raw(1, &[]).raw(1, &[]).sack(&[(tcp.seq, end)]);
+                let [left, right] = [tcp.seq, end].map(u32::to_be_bytes);
+                let sack = [&[1, 1, 5, 10][..], &left, &right].concat();
                 self.send(1 - from, TcpFlags::ACK, sack, b"");
                 if let Some(receiver) = &mut self.ends[1 - from] {
                     receiver.acknowledged = end;
@@ -367,10 +368,10 @@ impl Talk<'_, '_> {
 
     fn hello(&mut self) {
         if self.is_tcp {
-            let sack = || TcpOptions::new().mss(1460).sack_permitted();
+            let sack = || vec![2, 4, 5, 180, 1, 1, 4, 2];
             self.send(0, TcpFlags::SYN, sack(), b"");
             self.send(1, TcpFlags::SYN | TcpFlags::ACK, sack(), b"");
-            self.send(0, TcpFlags::ACK, TcpOptions::new(), b"");
+            self.send(0, TcpFlags::ACK, Vec::new(), b"");
         }
     }
 }

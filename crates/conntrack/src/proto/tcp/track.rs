@@ -156,8 +156,8 @@ fn step(
         Some(_) => (),
     }
     let new = next.unwrap_or(old);
-    let moved = standing.moved.map_or(0, |moved| moved.distance(segment.ack.wrapping_sub(1)));
-    match window::check(flow, standing.direction, segment, moved, tunables.tcp.be_liberal) {
+    let be_liberal = tunables.tcp.be_liberal;
+    match window::check(flow, standing.direction, segment, standing.moved, be_liberal) {
         InWindow::Yes => Step::Enter { old: seen_as, new },
         InWindow::Harmless => Step::Pass,
         InWindow::No => Step::OutOfWindow,
