@@ -198,12 +198,10 @@ impl<H> Conntrack<H> {
         slot.is_some()
     }
 
-    /// Makes a pair: a match of one removes the other.
-    pub fn pair(&mut self, one: ExpId, other: ExpId) {
-        let slots = (self.expectations.resolve(one), self.expectations.resolve(other));
-        if let (Some(one_slot), Some(other_slot)) = slots {
-            self.expectations.entry_mut(one_slot).partner = Some(other);
-            self.expectations.entry_mut(other_slot).partner = Some(one);
+    /// From now on a match of `one` removes `other`.
+    pub fn removes(&mut self, one: ExpId, other: ExpId) {
+        if let Some(slot) = self.expectations.resolve(one) {
+            self.expectations.entry_mut(slot).partner = Some(other);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{ConnId, ExpId, HelperId};
 use kinwall_terms::ct::Counter;
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
-use kinwall_terms::{Direction, Status, Time, Tuple, Zone};
+use kinwall_terms::{ChildNat, Direction, Status, Time, Tuple, Zone};
 use std::net::IpAddr;
 
 /// A connection at one moment.
@@ -89,6 +89,8 @@ pub struct Saved {
     pub port: u16,
     /// Direction of the packet that announced, in the master.
     pub direction: Direction,
+    /// How the child is translated.
+    pub nat: ChildNat,
 }
 
 /// An expectation at one moment.

@@ -399,11 +399,18 @@ impl Engine {
                     self.conntrack.remove_expectation(made);
                 }
             }
-        } else if let (Ok(Made::New(first)), Ok(Made::New(second)), Some(_)) =
+        } else if let (Ok(Made::New(one)), Ok(Made::New(other)), Some(rule)) =
             (first, second, pair.keymap)
         {
             // The child of one direction of a call does away with the other's expectation.
-            self.conntrack.pair(first, second);
+            self.conntrack.removes(one, other);
+            // Of a translated call, where the other one comes first, Linux looks for one whose
+            // ids are both 0.
+            let Tuple { sport, dport, .. } = pair.first.expected.tuple;
+            let is_sought = (sport, dport) == (0, 0);
+            if rule == KeymapRule::EveryCall || work.shown.is_none() || is_sought {
+                self.conntrack.removes(other, one);
+            }
         }
         for (proposal, made) in [(&pair.first, first), (&pair.second, second)] {
             let made = failed.map_or(made, Err);

@@ -15,7 +15,9 @@ use kinwall_conntrack::{
 use kinwall_helpers::Following;
 use kinwall_rules::facts::Key;
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{CtState, Direction, Manip, NatRange, Profile, Reason, Status, Time};
+use kinwall_terms::{
+    ChildNat, CtState, Direction, Manip, NatRange, Profile, Reason, Status, Time, Tuple,
+};
 use kinwall_wire::rewrite::{CannotRewrite, Edits, move_numbers, with_payload};
 use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
@@ -42,7 +44,8 @@ impl Engine {
     ) -> Result<ExpId, Refusal> {
         let first = request.expected.tuple.dport;
         let (address, port) = (request.expected.tuple.dst, following.port);
-        request.saved = Some(Saved { address, port, direction: following.direction });
+        let Following { direction, nat, .. } = *following;
+        request.saved = Some(Saved { address, port, direction, nat });
         let range = u16::MAX - first;
         let mut left = match following.named {
             Some(_) => range.min(ATTEMPTS_MAX),
@@ -94,14 +97,9 @@ impl Engine {
         let (Some(saved), Some(view)) = (master.saved, self.conntrack.connection(master.id)) else {
             return;
         };
-        let opposite = match saved.direction {
-            Direction::Original => view.reply,
-            Direction::Reply => view.original,
-        };
-        let source = NatRange::address(opposite.dst);
-        let ports = Some([saved.port; 2]);
-        let destination = NatRange { ports, ..NatRange::address(opposite.src) };
-        for (manip, range) in [(Manip::Source, source), (Manip::Destination, destination)] {
+        let Some(child) = self.conntrack.connection(id) else { return };
+        let ranges = child_ranges(&saved, &view, &child);
+        for (manip, range) in [Manip::Source, Manip::Destination].into_iter().zip(ranges) {
             self.conntrack.bind(p.now, id, manip, &range, None);
             let to = self.conntrack.translation(id, Direction::Original, manip);
             p.note(|| Step::Bound { manip, rule: None, to });
@@ -213,6 +211,25 @@ impl Engine {
         p.note(|| Step::Adjusted { seq: distance as i32, ack: ack as i32 });
         p.reread()
     }
+}
+
+/// What source and destination of a child become.
+fn child_ranges(saved: &Saved, master: &View, child: &View) -> [NatRange; 2] {
+    let is_original = saved.direction == Direction::Original;
+    let other_way = |view: &View| if is_original { view.reply } else { view.original };
+    let Tuple { src: to, dst: shown, .. } = other_way(master);
+    let [source, destination] = match saved.nat {
+        ChildNat::Master | ChildNat::CallData => [shown, to],
+        ChildNat::Caller => [other_way(child).src, to],
+        ChildNat::Forwarded(to) => [other_way(child).src, to],
+    };
+    let at_source = saved.nat == ChildNat::CallData && is_original;
+    let range = |address, saved_port: Option<u16>| NatRange {
+        ports: saved_port.map(|port| [port; 2]),
+        ..NatRange::address(address)
+    };
+    let port = Some(saved.port);
+    [range(source, port.filter(|_| at_source)), range(destination, port.filter(|_| !at_source))]
 }
 
 /// A rewrite of a segment that may be repeated.

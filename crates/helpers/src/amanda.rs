@@ -122,11 +122,8 @@ pub struct Scratch {
 fn propose(segment: &Segment<'_>, port: u16, announcement: Span, port_span: Span) -> Proposal {
     let master = &segment.original;
     let expected = Expected::new(Some(master.src), None, master.dst, port, L4Proto::TCP);
-    let following = Following {
-        direction: Direction::Original,
-        port,
-        named: Some(Named { span: port_span, form: Form::Port }),
-    };
+    let named = Named { span: port_span, form: Form::Port };
+    let following = Following::master(Direction::Original, port, Some(named));
     Proposal {
         port: Some(port_span),
         following: Some(following),

@@ -123,11 +123,11 @@ fn propose(segment: &Segment<'_>, offer: &Offer, effects: &mut Effects) {
     effects.push(Effect::Expect(Proposal {
         address: Some(offer.address_span),
         port: Some(offer.port_span),
-        following: Some(Following {
-            direction: Direction::Reply,
-            port: offer.port,
-            named: Some(Named { span: both, form: Form::Integer }),
-        }),
+        following: Some(Following::master(
+            Direction::Reply,
+            offer.port,
+            Some(Named { span: both, form: Form::Integer }),
+        )),
         ..Proposal::new(expected, offer.span)
     }));
 }

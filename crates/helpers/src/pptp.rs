@@ -27,6 +27,7 @@
 
 mod linux;
 mod message;
+mod rewrite;
 mod strict;
 
 use crate::effects::{Effect, Effects, OnRefusal, Pair, Proposal, span};
@@ -34,9 +35,10 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Ending, Helper, Manual, PortsOption, Segment};
 use crate::options::Quantity;
 use crate::registry::{self, HelperKind};
+use crate::rewrite::Following;
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
-use kinwall_terms::{Direction, EndsToo, Family, KeymapRule, L4Proto, Profile, Tuple};
+use kinwall_terms::{ChildNat, Direction, EndsToo, Family, KeymapRule, L4Proto, Profile, Tuple};
 
 /// The helper `pptp`.
 pub static HELPER: Helper = Helper {
@@ -157,6 +159,8 @@ fn ends_too(ending: &Ending, scratch: &registry::Scratch) -> EndsToo {
 struct CallIds {
     originator: u16,
     responder: u16,
+    /// The originator's as the responder knows it: another one under translation.
+    shown: u16,
 }
 
 impl CallIds {
@@ -164,11 +168,11 @@ impl CallIds {
     /// connection with these tuples.
     fn tuples(self, original: &Tuple, reply: &Tuple) -> [Tuple; 2] {
         let Tuple { src, dst, .. } = *original;
-        let CallIds { originator, responder } = self;
+        let CallIds { originator, responder, shown } = self;
         let proto = L4Proto::GRE;
         [
             Tuple { src, dst, sport: originator, dport: responder, proto },
-            Tuple { src: reply.src, dst: reply.dst, sport: responder, dport: originator, proto },
+            Tuple { src: reply.src, dst: reply.dst, sport: responder, dport: shown, proto },
         ]
     }
 }
@@ -203,9 +207,15 @@ fn propose(segment: &Segment<'_>, call: &Announced, effects: &mut Effects) {
     let proposal = |direction: Direction| {
         let Tuple { src, dst, sport, dport, proto } = tuples[direction.index()];
         let receiver = direction.opposite().index();
+        let saved = match direction {
+            Direction::Original => call.ids.shown,
+            Direction::Reply => call.ids.originator,
+        };
+        let nat = ChildNat::CallData;
         Proposal {
             class: call.class,
             port: call.id_spans[receiver],
+            following: Some(Following { direction, port: saved, named: None, nat }),
             on_refusal: OnRefusal::Ignore,
             ..Proposal::new(Expected::new(Some(src), Some(sport), dst, dport, proto), call.message)
         }

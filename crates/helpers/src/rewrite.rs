@@ -3,8 +3,8 @@
 //! A helper says where an address and a port stand, and in which form; the port becomes known
 //! when an expectation with it was free.
 
-use kinwall_terms::Direction;
 use kinwall_terms::expectation::Span;
+use kinwall_terms::{ChildNat, Direction};
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -20,6 +20,15 @@ pub struct Following {
     /// Where the payload names what is expected. Nowhere: the port that is expected cannot be
     /// another one.
     pub named: Option<Named>,
+    /// What else there is to say of the child.
+    pub nat: ChildNat,
+}
+
+impl Following {
+    /// A child that follows its master, and is named where an end says where it waits.
+    pub const fn master(direction: Direction, port: u16, named: Option<Named>) -> Following {
+        Following { direction, port, named, nat: ChildNat::Master }
+    }
 }
 
 /// Where a payload names an address and a port, and how.

@@ -128,7 +128,7 @@ fn propose(segment: &Segment<'_>, effects: &mut Effects) {
     let expected = Expected::new(Some(answer.src), None, answer.dst, answer.dport, L4Proto::UDP);
     let announcement = span(0, segment.payload.len());
     let port = segment.original.sport;
-    let following = Following { direction: Direction::Reply, port, named: None };
+    let following = Following::master(Direction::Reply, port, None);
     let proposal = Proposal::new(expected, announcement);
     effects.push(Effect::Expect(Proposal { following: Some(following), ..proposal }));
 }

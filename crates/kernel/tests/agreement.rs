@@ -17,12 +17,16 @@ mod attacks;
 mod both;
 #[path = "agreement/h323.rs"]
 mod h323;
+#[path = "agreement/line.rs"]
+mod line;
 #[path = "agreement/nat.rs"]
 mod nat;
 #[path = "agreement/nft.rs"]
 mod nft;
 #[path = "agreement/ours.rs"]
 mod ours;
+#[path = "agreement/pptp.rs"]
+mod pptp;
 #[path = "agreement/recorded.rs"]
 mod recorded;
 #[path = "agreement/rewrite.rs"]

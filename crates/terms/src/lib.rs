@@ -33,7 +33,7 @@ pub use interface::InterfaceName;
 pub use kernel_version::KernelVersion;
 pub use keymap::KeymapRule;
 pub use l4::L4Proto;
-pub use nat::{Manip, NatRange};
+pub use nat::{ChildNat, Manip, NatRange};
 pub use profile::Profile;
 pub use reason::Reason;
 pub use time::Time;

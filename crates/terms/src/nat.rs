@@ -69,3 +69,22 @@ impl NatRange {
         NatRange { addresses: Some([address; 2]), ..NatRange::default() }
     }
 }
+/// How the child of a translated connection is translated. What is saved of the announcement is
+/// its direction, opposite to its packet's, and a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChildNat {
+    /// Each end sees of the other what it sees of it in the master; the destination has the saved
+    /// port.
+    #[default]
+    Master,
+    /// The same, and what is saved is a call id: in the original direction that of the source, in
+    /// the other one that of the destination (the data of a PPTP call).
+    CallData,
+    /// The destination as above; the source keeps its address, or has, where the announcement's
+    /// direction is the original one, that which the child was sent to (a call of H.323 that
+    /// anybody may make).
+    Caller,
+    /// The source as of a caller; the destination becomes this address (an H.323 call that was
+    /// forwarded).
+    Forwarded(IpAddr),
+}

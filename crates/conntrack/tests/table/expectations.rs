@@ -385,7 +385,8 @@ fn a_pptp_call() {
     };
     let one = wall.ct.expect(wall.now, master, exact(forth)).expect("expected");
     let other = wall.ct.expect(wall.now, master, exact(back)).expect("expected");
-    wall.ct.pair(one, other);
+    wall.ct.removes(one, other);
+    wall.ct.removes(other, one);
     wall.ct.set_ends_too(|_, _| EndsToo::Children);
     wall.events();
     assert_eq!(wall.pass(&gre("10.0.0.2", "10.0.0.1", 5)), "RELATED 2 >");

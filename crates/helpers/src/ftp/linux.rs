@@ -96,11 +96,11 @@ fn propose(segment: &Segment<'_>, announcement: &Announcement, effects: &mut Eff
     effects.push(Effect::Expect(Proposal {
         address: announcement.address_span,
         port: Some(announcement.port_span),
-        following: Some(Following {
-            direction: segment.direction.opposite(),
-            port: announcement.port,
-            named: Some(announcement.named),
-        }),
+        following: Some(Following::master(
+            segment.direction.opposite(),
+            announcement.port,
+            Some(announcement.named),
+        )),
         ..Proposal::new(expected, announcement.span)
     }));
 }

@@ -228,11 +228,11 @@ fn propose(line: &Text<'_>, from: usize, named: &Named, effects: &mut Effects) {
     effects.push(Effect::Expect(Proposal {
         address: named.address.map(|_| part(named.address_at)),
         port: Some(part(named.port_at)),
-        following: Some(Following {
-            direction: segment.direction.opposite(),
-            port: named.port,
-            named: Some(rewrite::Named { span: part((0, named.length)), form: named.form }),
-        }),
+        following: Some(Following::master(
+            segment.direction.opposite(),
+            named.port,
+            Some(rewrite::Named { span: part((0, named.length)), form: named.form }),
+        )),
         ..Proposal::new(expected, line.part(0, from + named.length))
     }));
 }

@@ -16,9 +16,13 @@
 //! | responder | Disconnect-Notify | | data ends |
 //!
 //! A message that does not have what it wants is passed over. Nothing is ever dropped.
+//!
+//! Where the control connection is translated, the PNS's id is another one for the PAC: the port
+//! that the control connection comes from there. Every message of the PAC's that has an id of a
+//! call gets the PNS's own one back, Disconnect-Notify too, which names the PAC's.
 
 use super::message::{self, Found, Kind, Message, RESULT_YES};
-use super::{Announced, CallIds, LINUX_CLASS};
+use super::{Announced, CallIds, LINUX_CLASS, rewrite};
 use crate::effects::{Effect, Effects, Whose, span};
 use crate::helper::Segment;
 use crate::registry::Scratch;
@@ -53,8 +57,11 @@ enum Call {
 pub(super) struct Session {
     control: Control,
     call: Call,
+    /// As the PAC knows it.
     pns_id: u16,
     pac_id: u16,
+    /// Of a translated connection: what the PNS calls itself, as far as it has asked for calls.
+    own_pns_id: u16,
 }
 
 /// Reads one segment.
@@ -75,8 +82,10 @@ pub(super) fn inspect(segment: &Segment<'_>, scratch: &mut Scratch, effects: &mu
         Direction::Original => session.hear_pns(&message),
         Direction::Reply => session.hear_pac(segment, &message, effects),
     };
-    if in_order.is_none() {
-        effects.note(Reason::HelperOrder, span(0, message.kind.length()));
+    match in_order {
+        Some(()) if segment.translated => session.rewrite(segment, message.kind, effects),
+        Some(()) => {}
+        None => effects.note(Reason::HelperOrder, span(0, message.kind.length())),
     }
 }
 
@@ -90,7 +99,23 @@ fn wants(condition: bool) -> InOrder {
 impl Session {
     /// The ids last named; 0 for one that was not.
     pub(super) fn ids(&self) -> CallIds {
-        CallIds { originator: self.pns_id, responder: self.pac_id }
+        CallIds { originator: self.pns_id, responder: self.pac_id, shown: self.pns_id }
+    }
+
+    /// Each message with the id that its receiver knows: towards the PAC, of every call the port
+    /// of the control connection there.
+    fn rewrite(&mut self, segment: &Segment<'_>, kind: Kind, effects: &mut Effects) {
+        if kind == Kind::OutgoingRequest && segment.direction == Direction::Original {
+            self.own_pns_id = self.pns_id;
+            self.pns_id = segment.reply.dport;
+        }
+        if let Some(place) = rewrite::linux_place(kind, segment.direction) {
+            let id = match segment.direction {
+                Direction::Original => self.pns_id,
+                Direction::Reply => self.own_pns_id,
+            };
+            effects.write(place, |text| text.extend(id.to_be_bytes()));
+        }
     }
 
     fn hear_pns(&mut self, message: &Message<'_>) -> InOrder {
@@ -179,8 +204,12 @@ impl Session {
     }
 
     fn expect_data(&self, segment: &Segment<'_>, message: &Message<'_>, effects: &mut Effects) {
+        let ids = match segment.translated {
+            true => CallIds { originator: self.own_pns_id, ..self.ids() },
+            false => self.ids(),
+        };
         let announced = Announced {
-            ids: self.ids(),
+            ids,
             message: span(0, message.kind.length()),
             id_spans: super::id_spans(0, message.kind, Direction::Reply),
             class: LINUX_CLASS,

@@ -16,9 +16,14 @@
 //!
 //! An answer must name the call it answers, and an id that its sender uses for another call is
 //! refused.
+//!
+//! Where the originator's address is translated, others may come from the same address, so its
+//! ids become others for the responder: that of its first call the port that the control
+//! connection comes from there, which nobody else has. Ids are changed back where the responder
+//! names them. The responder's own stay.
 
 use super::message::{self, Found, Kind, Message, RESULT_YES};
-use super::{Announced, CallIds, STRICT_CLASS};
+use super::{Announced, CallIds, STRICT_CLASS, rewrite};
 use crate::effects::{Effect, Effects, Whose, span};
 use crate::helper::Segment;
 use crate::registry::Scratch;
@@ -56,6 +61,8 @@ struct Call {
     pns: Direction,
     /// The id that each end has chosen, as far as it was heard.
     ids: [Option<u16>; 2],
+    /// The originator's as the responder knows it, where that is another one.
+    shown: Option<u16>,
     /// Its data is expected, or has come.
     there: bool,
 }
@@ -65,7 +72,7 @@ impl Call {
     fn asked_by(from: Direction, pns: Direction, id: u16) -> Call {
         let mut ids = [None; 2];
         ids[from.index()] = Some(id);
-        Call { pns, ids, there: false }
+        Call { pns, ids, shown: None, there: false }
     }
 
     /// The id that `end` has chosen.
@@ -75,7 +82,12 @@ impl Call {
 
     fn ids(&self) -> Option<CallIds> {
         let [originator, responder] = self.ids;
-        Some(CallIds { originator: originator?, responder: responder? })
+        Some(CallIds { originator: originator?, responder: responder?, shown: self.shown()? })
+    }
+
+    /// The originator's id as the responder knows it.
+    fn shown(&self) -> Option<u16> {
+        self.shown.or(self.id_of(Direction::Original))
     }
 }
 
@@ -102,8 +114,14 @@ pub(super) fn inspect(
             }
         };
         let length = message.kind.length();
-        let heard = Heard { segment, message, at };
-        if let Err(reason) = session.hear(&heard, effects) {
+        let mut heard = Heard { segment, message, at, named: None };
+        heard.named = session.named(&heard);
+        let known = heard.named.and_then(|named| session.shown(named));
+        let result = session.hear(&heard, effects);
+        if let Some(named) = heard.named {
+            heard.rename(known.or_else(|| session.shown(named)), effects);
+        }
+        if let Err(reason) = result {
             effects.note(reason, span(at, length));
         }
         at += length;
@@ -123,9 +141,67 @@ struct Heard<'a> {
     segment: &'a Segment<'a>,
     message: Message<'a>,
     at: usize,
+    /// The originator's id, if the message names it and another one is shown to the responder.
+    named: Option<Named>,
+}
+
+/// An id of the originator's in a message.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    /// Where it stands.
+    place: Span,
+    /// As the originator knows it.
+    own: u16,
+    /// As it stands there.
+    written: u16,
 }
 
 impl Heard<'_> {
+    /// The first id of the message, as the end that chose it knows it.
+    fn first_id(&self) -> u16 {
+        self.own_or(0, self.message.first_id())
+    }
+
+    /// The second one.
+    fn second_id(&self) -> u16 {
+        self.own_or(1, self.message.second_id())
+    }
+
+    fn own_or(&self, index: usize, written: u16) -> u16 {
+        let named = self.named.filter(|named| named.place == rewrite::place(self.at, index));
+        named.map_or(written, |named| named.own)
+    }
+
+    /// Puts the id there that the receiver of the message knows.
+    fn rename(&self, shown: Option<u16>, effects: &mut Effects) {
+        let Some(Named { place, own, written }) = self.named else { return };
+        let right = match self.from() {
+            Direction::Original => shown.unwrap_or(written),
+            Direction::Reply => own,
+        };
+        if right != written {
+            effects.write(place, |text| text.extend(right.to_be_bytes()));
+        }
+    }
+
+    /// Another id for the originator's `own` one in the eyes of the responder, if that has to be,
+    /// and this message, which is the first to name it, can still be changed.
+    fn show(&self, own: u16, calls: &[Call]) -> Option<u16> {
+        let is_own = self.named.is_some_and(|named| named.own == own);
+        if !is_own || self.has_left() {
+            return None;
+        }
+        let port = self.segment.reply.dport;
+        let later = (1..).map(|n| port.wrapping_add(n)).take(CALLS_MAX_COUNT);
+        let is_free = |id: &u16| !calls.iter().any(|call| call.shown() == Some(*id));
+        [port, own].into_iter().chain(later).find(is_free)
+    }
+
+    /// Whether the id that the message names has left with an earlier segment.
+    fn has_left(&self) -> bool {
+        self.named.is_some_and(|named| named.place.offset < self.segment.packet_at)
+    }
+
     fn from(&self) -> Direction {
         self.segment.direction
     }
@@ -147,6 +223,34 @@ fn in_order(condition: bool) -> Passed {
 }
 
 impl Session {
+    /// The id of a translated originator that the message names.
+    fn named(&self, heard: &Heard<'_>) -> Option<Named> {
+        let Heard { segment, message, at, .. } = *heard;
+        let is_shown_otherwise = segment.original.src != segment.reply.dst;
+        if !segment.translated || !is_shown_otherwise || self.control != Control::There {
+            return None;
+        }
+        let place = rewrite::originators_place(at, message.kind, segment.direction)?;
+        let written = match place == rewrite::place(at, 0) {
+            true => message.first_id(),
+            false => message.second_id(),
+        };
+        let known = self.calls.iter().find(|call| call.shown() == Some(written));
+        let own = match segment.direction {
+            Direction::Original => written,
+            Direction::Reply => {
+                known.and_then(|call| call.id_of(Direction::Original)).unwrap_or(written)
+            }
+        };
+        Some(Named { place, own, written })
+    }
+
+    /// What the responder knows the originator's id as.
+    fn shown(&self, named: Named) -> Option<u16> {
+        let is_it = |call: &&Call| call.id_of(Direction::Original) == Some(named.own);
+        self.calls.iter().find(is_it).and_then(Call::shown)
+    }
+
     fn hear(&mut self, heard: &Heard<'_>, effects: &mut Effects) -> Passed {
         match (self.control, heard.message.kind, heard.from()) {
             (Control::None, Kind::StartRequest, Direction::Original)
@@ -182,10 +286,10 @@ impl Session {
     /// A message on a control connection that is there.
     fn talk(&mut self, heard: &Heard<'_>, effects: &mut Effects) -> Passed {
         let (from, peer) = (heard.from(), heard.from().opposite());
-        let first = heard.message.first_id();
+        let first = heard.first_id();
         match heard.message.kind {
-            Kind::OutgoingRequest => self.begin(Call::asked_by(from, from, first)),
-            Kind::IncomingRequest => self.begin(Call::asked_by(from, peer, first)),
+            Kind::OutgoingRequest => self.begin(heard, Call::asked_by(from, from, first)),
+            Kind::IncomingRequest => self.begin(heard, Call::asked_by(from, peer, first)),
             Kind::OutgoingReply => {
                 let call = self.take_answered(heard, peer)?;
                 self.connect(heard, call, effects)
@@ -228,12 +332,14 @@ impl Session {
     }
 
     /// Somebody asks for a call.
-    fn begin(&mut self, asked: Call) -> Passed {
+    fn begin(&mut self, heard: &Heard<'_>, asked: Call) -> Passed {
         in_order(self.is_free(&asked))?;
         if self.calls.len() >= CALLS_MAX_COUNT {
             return Err(Reason::HelperLimit);
         }
-        self.calls.push(asked);
+        let own = asked.id_of(Direction::Original);
+        let shown = own.and_then(|own| heard.show(own, &self.calls));
+        self.calls.push(Call { shown, ..asked });
         Ok(())
     }
 
@@ -253,15 +359,18 @@ impl Session {
     /// answer is no. `pns` is the end that is the PNS of such a call.
     fn take_answered(&mut self, heard: &Heard<'_>, pns: Direction) -> Result<Option<Call>, Reason> {
         let (from, peer) = (heard.from(), heard.from().opposite());
-        let asked = heard.message.second_id();
+        let asked = heard.second_id();
         let mut call = self.take(|call| {
             call.pns == pns && call.id_of(from).is_none() && call.id_of(peer) == Some(asked)
         })?;
         if !heard.is_yes() {
             return Ok(None);
         }
-        call.ids[from.index()] = Some(heard.message.first_id());
+        call.ids[from.index()] = Some(heard.first_id());
         in_order(self.is_free(&call))?;
+        if from == Direction::Original {
+            call.shown = heard.show(heard.first_id(), &self.calls);
+        }
         Ok(Some(call))
     }
 

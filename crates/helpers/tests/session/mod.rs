@@ -182,7 +182,7 @@ impl Session {
             seq: FIRST_SEQ.wrapping_add(u32::try_from(offset).unwrap()),
             established: self.established,
             expected: self.expected,
-            translated: false,
+            translated: self.original.invert() != Some(self.reply),
             remembered: self.remembered,
             port: instance.port.unwrap_or(0),
             options: &instance.options,
@@ -237,6 +237,11 @@ impl Session {
                     };
                     let Tuple { src, sport, dst, dport, proto } = tuple;
                     lines.push(format!("end {whose} {proto} {src}:{sport} -> {dst}:{dport}"));
+                }
+                Effect::Write { span, text } => {
+                    let [old, new] = [self.text(*span), self.effects.text(*text)];
+                    let [old, new] = [old, new].map(<[u8]>::escape_ascii);
+                    lines.push(format!("write \"{new}\" for \"{old}\""));
                 }
                 Effect::ForgetKeymap => lines.push(String::from("forget keymap")),
                 Effect::Refresh { seconds } => lines.push(format!("refresh {seconds}")),

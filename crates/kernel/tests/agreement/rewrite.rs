@@ -13,7 +13,7 @@ use kinwall_wire::{Headers, L4, TcpFlags};
 use std::net::IpAddr;
 
 /// What one end does.
-enum Turn {
+pub(super) enum Turn {
     /// The client, or the server, says this.
     Client(&'static [u8]),
     Server(&'static [u8]),
@@ -29,7 +29,7 @@ enum Turn {
 }
 
 /// How a port is read from what arrived.
-type Reads = fn(&[u8]) -> Option<(Option<IpAddr>, u16)>;
+pub(super) type Reads = fn(&[u8]) -> Option<(Option<IpAddr>, u16)>;
 
 use Turn::{Again, Child, Client, Hole, Server, Stream};
 
@@ -43,10 +43,10 @@ struct Row {
     turns: &'static [Turn],
 }
 
-const MASQUERADE: &[&str] = &["-A POSTROUTING -o eth0 -j MASQUERADE"];
-const PUBLISHED: &[&str] =
+pub(super) const MASQUERADE: &[&str] = &["-A POSTROUTING -o eth0 -j MASQUERADE"];
+pub(super) const PUBLISHED: &[&str] =
     &["-A PREROUTING -i eth0 -d 192.0.2.2 -j DNAT --to-destination 10.1.0.6"];
-const BOTH: &[&str] = &[
+pub(super) const BOTH: &[&str] = &[
     "-A PREROUTING -d 192.0.2.2 -j DNAT --to-destination 10.1.0.6",
     "-A POSTROUTING -d 10.1.0.6 -j SNAT --to-source 10.1.0.1",
 ];
@@ -253,26 +253,46 @@ fn sender(_: &[u8]) -> Option<(Option<IpAddr>, u16)> {
 
 /// One end of a connection, and what it believes of the other.
 #[derive(Clone, Debug)]
-struct End {
-    interface: InterfaceName,
-    own: (IpAddr, u16),
-    peer: (IpAddr, u16),
+pub(super) struct End {
+    pub(super) interface: InterfaceName,
+    pub(super) own: (IpAddr, u16),
+    pub(super) peer: (IpAddr, u16),
     next: u32,
     acknowledged: u32,
 }
 
-struct Talk<'p, 'g> {
-    both: &'p mut Pair<'g>,
-    is_tcp: bool,
+impl End {
+    /// One that opens a connection.
+    pub(super) fn opener(interface: &str, own: (&str, u16), peer: (&str, u16)) -> End {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        End {
+            interface: InterfaceName::new(interface).expect("a name"),
+            own: (address(own.0), own.1),
+            peer: (address(peer.0), peer.1),
+            next: 0xffff_ff80,
+            acknowledged: 0,
+        }
+    }
+
+    /// The same host when it opens another connection.
+    pub(super) fn opening(&self, sport: u16, peer: (IpAddr, u16)) -> End {
+        let own = (self.own.0, sport);
+        End { own, peer, next: 7000, acknowledged: 0, ..self.clone() }
+    }
+}
+
+pub(super) struct Talk<'p, 'g> {
+    pub(super) both: &'p mut Pair<'g>,
+    pub(super) is_tcp: bool,
     /// Client and server; the server once something has reached it.
-    ends: [Option<End>; 2],
+    pub(super) ends: [Option<End>; 2],
     /// Who sent the last packet, and what it was, on both sides.
-    last: Option<(usize, Vec<u8>, Vec<u8>)>,
+    pub(super) last: Option<(usize, Vec<u8>, Vec<u8>)>,
 }
 
 impl Talk<'_, '_> {
     /// `from` sends; the other one learns from what arrives.
-    fn send(&mut self, from: usize, flags: TcpFlags, options: Vec<u8>, payload: &[u8]) {
+    pub(super) fn send(&mut self, from: usize, flags: TcpFlags, options: Vec<u8>, payload: &[u8]) {
         let Some(end) = self.ends[from].clone() else { return };
         let ports = (end.own.1, end.peer.1);
         let packet = match self.is_tcp {
@@ -291,7 +311,7 @@ impl Talk<'_, '_> {
         self.bring(from, bytes);
     }
 
-    fn bring(&mut self, from: usize, bytes: Vec<u8>) {
+    pub(super) fn bring(&mut self, from: usize, bytes: Vec<u8>) {
         let Some(interface) = self.ends[from].as_ref().map(|end| end.interface) else { return };
         let sent = self.both.send("", Ingress::Interface(interface), &bytes);
         let Some((interface, seen)) = sent else { return };
@@ -314,7 +334,7 @@ impl Talk<'_, '_> {
         self.last = Some((from, bytes, seen));
     }
 
-    fn take(&mut self, turn: &Turn) {
+    pub(super) fn take(&mut self, turn: &Turn) {
         let plain = Vec::new;
         match turn {
             Client(text) => self.send(0, TcpFlags::ACK, plain(), text),
@@ -352,13 +372,7 @@ impl Talk<'_, '_> {
         };
         let Some(end) = &self.ends[1 - from] else { return };
         let port = if port == 0 { end.peer.1 } else { port };
-        let opener = End {
-            own: (end.own.0, 3333),
-            peer: (address.unwrap_or(end.peer.0), port),
-            next: 7000,
-            acknowledged: 0,
-            ..end.clone()
-        };
+        let opener = end.opening(3333, (address.unwrap_or(end.peer.0), port));
         let ends = [Some(opener), None];
         let mut child = Talk { both: &mut *self.both, is_tcp, ends, last: None };
         child.hello();
@@ -366,7 +380,7 @@ impl Talk<'_, '_> {
         child.take(&Server(b"fine"));
     }
 
-    fn hello(&mut self) {
+    pub(super) fn hello(&mut self) {
         if self.is_tcp {
             let sack = || vec![2, 4, 5, 180, 1, 1, 4, 2];
             self.send(0, TcpFlags::SYN, sack(), b"");
@@ -399,14 +413,8 @@ fn rewritten_payload() {
         }
         let kernel = gateway.as_mut().expect("a gateway");
         let mut both = Pair::new(kernel, Ours::new(&case).expect("rules"));
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let client = End {
-            interface: InterfaceName::new(row.client.0).expect("a name"),
-            own: (address(row.client.1), 4000),
-            peer: (address(row.server), row.port),
-            next: 0xffff_ff80,
-            acknowledged: 0,
-        };
+        let own = (row.client.1, 4000);
+        let client = End::opener(row.client.0, own, (row.server, row.port));
         let is_tcp = row.proto == "tcp";
         let ends = [Some(client), None];
         let mut talk = Talk { both: &mut both, is_tcp, ends, last: None };
