@@ -64,12 +64,12 @@ impl Index {
         u64::from(self.current.bucket(self.current.home(hash))[PASSED])
     }
 
-    /// The first slot with the right tag in the bucket that a search for `hash` begins in.
+    /// The first entry with the right tag in the bucket that a search for `hash` begins in.
     #[inline]
-    pub(crate) fn locate(&self, hash: u64) -> Option<u32> {
+    pub(crate) fn locate(&self, hash: u64) -> Option<(u32, Direction)> {
         let bucket = self.current.bucket(self.current.home(hash));
         let place = places(bucket, tag(hash)).next()?;
-        Some(unpack(bucket[SLOTS + place]).0)
+        Some(unpack(bucket[SLOTS + place]))
     }
 
     /// Adds an entry. `hash_of` tells the hash of entries that have to move.

@@ -106,6 +106,13 @@ impl Body {
         self.status.contains(Status::DYING)
     }
 
+    /// Whether both its keys are in the index; false too where only one of them is.
+    #[inline]
+    fn is_in_index(&self) -> bool {
+        let out = Status::DYING | Status::NAT_CLASH;
+        self.status & (Status::CONFIRMED | out) == Status::CONFIRMED
+    }
+
     /// Whether it has a helper, a master, expectations or children.
     #[inline]
     pub(crate) fn has_ties(&self) -> bool {
@@ -185,6 +192,16 @@ impl<K: Key> Store<K> {
             }
             found => Some(found),
         }
+    }
+
+    /// Whether the index leads from `key` to this slot and direction. When in doubt it says no.
+    #[inline]
+    fn is_at(&self, slot: u32, key: &K, direction: Direction) -> bool {
+        self.records.get(slot).is_some_and(|Record { keys, body }| {
+            keys[direction.index()] == *key
+                && keys[direction.opposite().index()] != *key
+                && body.is_in_index()
+        })
     }
 
     #[inline]
@@ -346,10 +363,24 @@ impl Stores {
 
     /// The connection a search for `probe` would most likely find, by the index alone.
     #[inline]
-    pub(crate) fn locate(&self, probe: &Probe) -> Option<Slot> {
+    pub(crate) fn locate(&self, probe: &Probe) -> Option<(Slot, Direction)> {
         match &probe.key {
-            AnyKey::V4(_) => self.v4.index.locate(probe.hash).map(Slot::v4),
-            AnyKey::V6(_) => self.v6.index.locate(probe.hash).map(Slot::v6),
+            AnyKey::V4(_) => {
+                self.v4.index.locate(probe.hash).map(|(slot, dir)| (Slot::v4(slot), dir))
+            }
+            AnyKey::V6(_) => {
+                self.v6.index.locate(probe.hash).map(|(slot, dir)| (Slot::v6(slot), dir))
+            }
+        }
+    }
+
+    /// Whether a search for `probe` ends at this slot and direction. When in doubt it says no.
+    #[inline]
+    pub(crate) fn is_at(&self, probe: &Probe, slot: Slot, direction: Direction) -> bool {
+        match (&probe.key, slot.family()) {
+            (AnyKey::V4(key), Family::Ipv4) => self.v4.is_at(slot.number(), key, direction),
+            (AnyKey::V6(key), Family::Ipv6) => self.v6.is_at(slot.number(), key, direction),
+            _ => false,
         }
     }
 

@@ -113,9 +113,12 @@ impl Preparer {
     }
 }
 
-/// A connection that a packet most likely belongs to.
+/// A connection that a packet most likely belongs to, and the packet's direction in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate(Slot);
+pub struct Candidate {
+    slot: Slot,
+    direction: Direction,
+}
 
 /// A connection found by a packet's tuple, and the packet's direction in it; good until the table
 /// changes.
@@ -174,13 +177,14 @@ impl<H> Conntrack<H> {
     /// Finds by the index alone the connection that a prepared packet most likely belongs to.
     #[inline]
     pub fn locate(&self, prepared: &Prepared) -> Option<Candidate> {
-        self.stores.locate(prepared.probe.as_ref().ok()?).map(Candidate)
+        let (slot, direction) = self.stores.locate(prepared.probe.as_ref().ok()?)?;
+        Some(Candidate { slot, direction })
     }
 
     /// Reads the record of the connection that was located.
     #[inline]
     pub fn touch_record(&self, candidate: Candidate) -> u64 {
-        self.stores.touch_record(candidate.0)
+        self.stores.touch_record(candidate.slot)
     }
 
     /// The second part of [`Conntrack::track`].
@@ -200,6 +204,18 @@ impl<H> Conntrack<H> {
     #[inline]
     pub fn find_prepared(&self, prepared: &Prepared) -> Option<Found> {
         self.find_in_zone(prepared.probe.as_ref().ok()?, Zone::default())
+    }
+
+    /// The same, looked for first where [`Conntrack::locate`] has said: whatever that was, and
+    /// whatever has changed since, the answer does not depend on it.
+    #[inline]
+    pub fn find_near(&self, prepared: &Prepared, near: Option<Candidate>) -> Option<Found> {
+        if let (Ok(probe), Some(Candidate { slot, direction })) = (&prepared.probe, near)
+            && self.stores.is_at(probe, slot, direction)
+        {
+            return Some(Found { slot, direction });
+        }
+        self.find_prepared(prepared)
     }
 
     /// As [`Conntrack::track_prepared`], for a packet that was looked for since the table changed
@@ -241,6 +257,12 @@ impl<H> Conntrack<H> {
     #[inline]
     pub fn note(&self, found: Found) -> u16 {
         self.stores.body(found.slot).notes[found.direction.index()]
+    }
+
+    /// Whether the connection has what few have: see [`PacketCt::has_ties`].
+    #[inline]
+    pub fn has_ties(&self, found: Found) -> bool {
+        self.stores.body(found.slot).has_ties()
     }
 
     /// Notes something with a connection, for packets in `direction`.

@@ -3,12 +3,13 @@
 use crate::course::Courses;
 use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
 use crate::packet::{Ingress, Packet, Presumed};
-use crate::path::{Aids, Passage, Stop, Sums};
+use crate::path::{Aids, Passage, Stop};
 use crate::settings::{SettingError, Settings, module_parameter};
+use crate::short::ShortWay;
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
-use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt, Prepared, Preparer};
+use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt};
 use kinwall_helpers::{Effects, Instances};
 use kinwall_rules::facts::{Key, PacketState};
 use kinwall_rules::memory::Memory;
@@ -43,44 +44,12 @@ pub struct Engine {
     pub(crate) courses: Courses,
     next_deadline: Time,
     /// Whether answers tell of the packet's connection.
-    details: bool,
+    pub(crate) details: bool,
     /// By [`Family::index`]: whether connections are translated.
     pub(crate) translates: [bool; 2],
     /// The ports (source, destination) that the next packet leaves with.
     pub(crate) wish: Option<[u16; 2]>,
 }
-
-/// What was found out of a packet before its turn, by a [`Foreseer`].
-#[derive(Clone, Copy, Debug)]
-pub struct Foreseen {
-    length: usize,
-    headers: Result<Headers, ParseError>,
-    /// Where its connection is looked for, unless that may still change.
-    prepared: Option<Prepared>,
-    sums: Sums,
-}
-
-/// Looks at packets before their turn: what can be said of them without the tables. It may do so
-/// in another thread than its engine's.
-#[derive(Debug)]
-pub struct Foreseer {
-    preparer: Preparer,
-}
-
-impl Foreseer {
-    /// Looks at a packet (from its network header on).
-    #[inline]
-    pub fn foresee(&self, bytes: &[u8]) -> Foreseen {
-        let headers = Headers::parse(bytes);
-        let read = headers.as_ref().ok();
-        let prepared = read.and_then(|headers| self.preparer.prepare(headers, bytes));
-        let sums = read.map_or(Sums::Unknown, |headers| Sums::of(headers, bytes));
-        Foreseen { length: bytes.len(), headers, prepared, sums }
-    }
-}
-
-/// Packets that [`Engine::bring_near`] looks at, at most.
-pub const NEAR_MAX: usize = 32;
 
 /// How many seconds packets may come without a look for what has expired.
 const EXPIRE_EVERY_S: u32 = 1;
@@ -137,21 +106,6 @@ impl Engine {
         self.run(now, packet, headers.as_ref(), Aids::default())
     }
 
-    /// The same for a packet that was foreseen, as it is, by this engine's [`Foreseer`].
-    pub fn handle_foreseen(
-        &mut self,
-        now: Time,
-        packet: &mut Packet<'_>,
-        foreseen: &Foreseen,
-    ) -> Outcome {
-        if foreseen.length != packet.bytes.len() {
-            return self.handle(now, packet);
-        }
-        let &Foreseen { sums, .. } = foreseen;
-        let aids = Aids { prepared: foreseen.prepared.as_ref(), sums, ..Aids::default() };
-        self.run(now, packet, foreseen.headers.as_ref(), aids)
-    }
-
     /// As [`Engine::handle`], with every step written down in `trace`.
     pub fn handle_traced(
         &mut self,
@@ -179,7 +133,7 @@ impl Engine {
         self.run(now, packet, headers.as_ref(), aids)
     }
 
-    fn run(
+    pub(crate) fn run(
         &mut self,
         now: Time,
         packet: &mut Packet<'_>,
@@ -205,6 +159,11 @@ impl Engine {
             }
             aids => aids,
         };
+        let tracked = match self.short_way(now, packet, headers, &aids) {
+            ShortWay::Arrived(outcome) => return outcome,
+            ShortWay::Left(tracked) => Some(tracked),
+            ShortWay::Closed => None,
+        };
         let mut passage = Passage {
             now,
             key: Key::new(headers, &packet.bytes),
@@ -222,35 +181,14 @@ impl Engine {
             aids,
             packet,
         };
-        let end = match passage.packet.ingress {
-            Ingress::Interface(_) => self.received(&mut passage),
-            Ingress::Local { .. } => self.sent(&mut passage),
+        let end = match (tracked, passage.packet.ingress) {
+            (Some(tracked), _) => self.go_on(&mut passage, tracked),
+            (None, Ingress::Interface(_)) => self.received(&mut passage),
+            (None, Ingress::Local { .. }) => self.sent(&mut passage),
         };
         let outcome = self.conclude(&passage, end.err());
         self.wish = None;
         outcome
-    }
-
-    /// What looks at packets before their turn, for this engine alone.
-    pub fn foreseer(&self) -> Foreseer {
-        Foreseer { preparer: self.conntrack.preparer() }
-    }
-
-    /// Brings near what the tables know of packets that come soon: the memory they need is asked
-    /// for at once instead of one piece after the other. Only the first [`NEAR_MAX`] are looked
-    /// at. Nothing changes, and no answer depends on it.
-    pub fn bring_near<'f>(&self, foreseen: impl Iterator<Item = &'f Foreseen> + Clone) {
-        let table = &self.conntrack;
-        let prepared = foreseen.filter_map(|foreseen| foreseen.prepared.as_ref()).take(NEAR_MAX);
-        // Each loop has little else to do than to read, so that many reads are under way at once.
-        let index = prepared.clone().map(|prepared| table.touch_index(prepared));
-        std::hint::black_box(index.fold(0, u64::wrapping_add));
-        let mut located = [None; NEAR_MAX];
-        for (place, prepared) in located.iter_mut().zip(prepared) {
-            *place = table.locate(prepared);
-        }
-        let records = located.into_iter().flatten().map(|candidate| table.touch_record(candidate));
-        std::hint::black_box(records.fold(0, u64::wrapping_add));
     }
 
     /// Whether answers tell of the packet's connection, on at first: who only counts verdicts

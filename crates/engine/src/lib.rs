@@ -9,6 +9,7 @@
 pub mod check;
 mod course;
 mod engine;
+mod foresee;
 mod help;
 mod nat;
 pub mod outcome;
@@ -17,9 +18,11 @@ mod path;
 mod rewrite;
 mod routes;
 pub mod settings;
+mod short;
 pub mod trace;
 
-pub use engine::{Engine, Foreseen, Foreseer, NEAR_MAX};
+pub use engine::Engine;
+pub use foresee::{Foreseen, Foreseer, NEAR_MAX};
 pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};

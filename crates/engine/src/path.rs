@@ -13,10 +13,10 @@ use crate::packet::{Ingress, Packet, Presumed};
 use crate::trace::{Step, Trace};
 use kinwall_conntrack::defrag::{Defragmented, Place};
 use kinwall_conntrack::proto::Packet as Arrived;
-use kinwall_conntrack::{Conntrack, Found, HelperId, PacketCt, Prepared, Tracked};
+use kinwall_conntrack::{Candidate, Conntrack, Found, HelperId, PacketCt, Prepared, Tracked};
 use kinwall_helpers::Instances;
 use kinwall_rules::eval::{Decision, Walk};
-use kinwall_rules::facts::{Connections, Facts, Key, LazyCt, Owner, PacketState};
+use kinwall_rules::facts::{Connections, CtTemplate, Facts, Key, LazyCt, Owner, PacketState};
 use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{
     CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
@@ -60,6 +60,8 @@ pub(crate) struct Aids<'t> {
     pub(crate) presumed: Option<&'t Presumed>,
     /// Where its connection is looked for, as long as it is the packet that came.
     pub(crate) prepared: Option<&'t Prepared>,
+    /// The connection that this most likely is.
+    pub(crate) near: Option<Candidate>,
     /// Where its steps are written down.
     pub(crate) trace: Option<&'t mut Trace>,
     /// What is known of its checksums, as long as it is the packet that came.
@@ -122,13 +124,18 @@ impl Engine {
                 self.learn(p);
             }
         }
+        self.finish(p)
+    }
+
+    /// Behind the rules.
+    pub(crate) fn finish(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         self.help(p).inspect_err(|_| p.rule = None)?;
         self.adjust(p).inspect_err(|_| p.rule = None)?;
         self.confirm(p).inspect_err(|_| p.rule = None)
     }
 
     /// From tracking to the end of the rules.
-    fn pass(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
+    pub(crate) fn pass(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         self.rules(p, Table::Mangle, Hook::Prerouting)?;
         self.translate(p, Hook::Prerouting)?;
         self.route(p)?;
@@ -169,9 +176,7 @@ impl Engine {
             // The copy that the gateway keeps of a broadcast is the first to be through.
             self.confirm(p).inspect_err(|_| p.rule = None)?;
         }
-        self.help(p).inspect_err(|_| p.rule = None)?;
-        self.adjust(p).inspect_err(|_| p.rule = None)?;
-        self.confirm(p).inspect_err(|_| p.rule = None)
+        self.finish(p)
     }
 
     /// What the IP input path of Linux refuses before any hook.
@@ -346,6 +351,17 @@ impl Engine {
                 Tracked::Packet(ct) => ct,
             }
         };
+        self.set_tracked(p, ct, template.as_ref());
+        Ok(())
+    }
+
+    /// What comes of it that a packet is tracked.
+    pub(crate) fn set_tracked(
+        &mut self,
+        p: &mut Passage<'_, '_, '_>,
+        ct: PacketCt,
+        template: Option<&CtTemplate>,
+    ) {
         p.ct = Some(ct);
         p.key = p.key.tracked(ct.state);
         if p.aids.trace.is_some() {
@@ -353,10 +369,9 @@ impl Engine {
             p.note(|| Step::Tracked { ct, connection });
         }
         if ct.new {
-            self.assign_helper(p, ct, template.as_ref());
+            self.assign_helper(p, ct, template);
             self.follow_master(p, ct);
         }
-        Ok(())
     }
 
     /// The packet's connection by the table, by what is known of it already where that still holds.
@@ -378,7 +393,7 @@ impl Engine {
     /// The course that the packet's connection has noted.
     fn recall(&mut self, p: &mut Passage<'_, '_, '_>) -> Option<u16> {
         let prepared = p.aids.prepared.filter(|_| p.may_follow())?;
-        let found = self.conntrack.find_prepared(prepared);
+        let found = self.conntrack.find_near(prepared, p.aids.near);
         p.sought = Some(found);
         let number = self.conntrack.note(found?);
         let course = self.courses.get(number)?;

@@ -46,11 +46,63 @@ impl Arrivals {
         topology: &Topology,
     ) -> Arrival {
         let named = frame.interface.filter(|name| self.is_known(frame, *name, topology));
-        let Some((src, dst)) = addresses(network) else { return Arrival::By(named) };
-        let cooked = matches!(frame.link_type, Some(LinkType::LinuxSll | LinkType::LinuxSll2));
-        if (cooked || named.is_some() || frame.capture > 0) && self.recent.is_copy(frame, network) {
+        let cooked = is_cooked(frame);
+        if (cooked || named.is_some() || frame.capture > 0)
+            && addresses(network).is_some()
+            && self.recent.is_copy(frame, network)
+        {
             return Arrival::Copy;
         }
+        Arrival::of(named, cooked, link, network, topology)
+    }
+
+    /// The names of interfaces in the captures that the topology does not have, by number of
+    /// the capture.
+    pub(crate) fn strangers(&self) -> &[(usize, InterfaceName)] {
+        &self.strangers
+    }
+
+    /// A name that the topology does not have is of no use: the capture was made elsewhere.
+    fn is_known(&mut self, frame: &Frame<'_>, name: InterfaceName, topology: &Topology) -> bool {
+        if topology.is_empty() || topology.interface(name).is_some() || name.as_str() == "lo" {
+            return true;
+        }
+        let stranger = (frame.capture, name);
+        if self.strangers.len() < STRANGERS_MAX && !self.strangers.contains(&stranger) {
+            self.strangers.push(stranger);
+        }
+        false
+    }
+}
+
+/// Whether the capture has link headers that say which way packets went.
+fn is_cooked(frame: &Frame<'_>) -> bool {
+    matches!(frame.link_type, Some(LinkType::LinuxSll | LinkType::LinuxSll2))
+}
+
+impl Arrival {
+    /// Where a packet stands that names no interface and of which there is no copy to be
+    /// expected, as [`Arrivals::judge`] would say; `None` for any other.
+    #[inline]
+    pub(crate) fn alone(
+        frame: &Frame<'_>,
+        link: &LinkFacts,
+        network: &[u8],
+        topology: &Topology,
+    ) -> Option<Arrival> {
+        let is_alone = frame.interface.is_none() && frame.capture == 0 && !is_cooked(frame);
+        is_alone.then(|| Arrival::of(None, false, link, network, topology))
+    }
+
+    /// Where a packet stands that is no copy.
+    fn of(
+        named: Option<InterfaceName>,
+        cooked: bool,
+        link: &LinkFacts,
+        network: &[u8],
+        topology: &Topology,
+    ) -> Arrival {
+        let Some((src, dst)) = addresses(network) else { return Arrival::By(named) };
         let mac = named.and_then(|name| topology.interface(name)?.mac).map(|mac| mac.0);
         let is_mac = |address: Option<[u8; 6]>| mac.is_some() && address == mac;
         let left = link.packet_type == PacketType::Outgoing || is_mac(link.src_mac);
@@ -73,24 +125,6 @@ impl Arrivals {
             Origin::Own => None,
             Origin::Behind(interface) => interface,
         }))
-    }
-
-    /// The names of interfaces in the captures that the topology does not have, by number of
-    /// the capture.
-    pub(crate) fn strangers(&self) -> &[(usize, InterfaceName)] {
-        &self.strangers
-    }
-
-    /// A name that the topology does not have is of no use: the capture was made elsewhere.
-    fn is_known(&mut self, frame: &Frame<'_>, name: InterfaceName, topology: &Topology) -> bool {
-        if topology.is_empty() || topology.interface(name).is_some() || name.as_str() == "lo" {
-            return true;
-        }
-        let stranger = (frame.capture, name);
-        if self.strangers.len() < STRANGERS_MAX && !self.strangers.contains(&stranger) {
-            self.strangers.push(stranger);
-        }
-        false
     }
 }
 

@@ -2,7 +2,7 @@
 //! its own.
 //!
 //! ```text
-//! reading thread     read, copy into a batch, read the headers, hash the tuple
+//! reading thread     read, copy into a batch, read the headers, hash the tuple, find the origin
 //! the other          the engine: tables, rules, helpers
 //! ```
 //!
@@ -10,8 +10,10 @@
 //! ahead it is. It is ahead by a few batches at most, each with a limit of its own; empty ones
 //! come back to be filled again.
 
+use crate::arrival::Arrival;
 use crate::source::{Frame, Progress, Source};
-use kinwall_engine::{Foreseen, Foreseer, NEAR_MAX};
+use kinwall_engine::{Engine, Foreseen, Foreseer, NEAR_MAX};
+use kinwall_topology::Topology;
 use kinwall_wire::link::{self, Link};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -27,17 +29,33 @@ const BATCH_BYTES: usize = 128 * 1024;
 const BATCHES: usize = 6;
 
 /// What was found out of a packet before its turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     /// Its link header, behind which there is IP.
     pub(crate) link: Link,
+    /// Where it stands, if that can be said of it alone.
+    pub(crate) arrival: Option<Arrival>,
     pub(crate) foreseen: Foreseen,
 }
 
-impl Seen {
-    fn of(frame: &Frame<'_>, foreseer: &Foreseer) -> Option<Seen> {
+/// Looks at frames before their turn.
+#[derive(Debug)]
+pub struct Scout {
+    foreseer: Foreseer,
+    /// As the engine's: no setting changes where addresses are.
+    topology: Topology,
+}
+
+impl Scout {
+    pub(crate) fn new(engine: &Engine) -> Scout {
+        Scout { foreseer: engine.foreseer(), topology: engine.topology().clone() }
+    }
+
+    fn look(&self, frame: &Frame<'_>) -> Option<Seen> {
         let link = link::strip(frame.link_type?, frame.bytes).ok().filter(Link::is_ip)?;
-        Some(Seen { link, foreseen: foreseer.foresee(link.network(frame.bytes)) })
+        let network = link.network(frame.bytes);
+        let arrival = Arrival::alone(frame, &link.facts(), network, &self.topology);
+        Some(Seen { link, arrival, foreseen: self.foreseer.foresee(network) })
     }
 }
 
@@ -77,7 +95,7 @@ impl Batch {
     fn fill(
         &mut self,
         source: &mut Source,
-        foreseer: &Foreseer,
+        scout: &Scout,
         packets: usize,
         go_on: impl Fn(&Source) -> bool,
     ) -> bool {
@@ -88,7 +106,7 @@ impl Batch {
             || (self.frames.len() < packets && self.bytes.len() < BATCH_BYTES && go_on(source))
         {
             let Some(frame) = source.next() else { break };
-            self.seen.push(Seen::of(&frame, foreseer));
+            self.seen.push(scout.look(&frame));
             let start = self.bytes.len();
             self.bytes.extend_from_slice(frame.bytes);
             self.frames.push((Frame { bytes: &[], ..frame }, start..self.bytes.len()));
@@ -109,7 +127,7 @@ pub enum Feed {
 /// A source that is read when packets are asked for.
 pub struct Here {
     source: Source,
-    foreseer: Foreseer,
+    scout: Scout,
     batch: Batch,
     packets: usize,
 }
@@ -123,15 +141,15 @@ pub struct Ahead {
 }
 
 impl Feed {
-    /// The packets of `source`, for the engine of `foreseer`. `one_by_one`: no packet is read
+    /// The packets of `source`, for the replay of `scout`. `one_by_one`: no packet is read
     /// before the one before it was taken.
-    pub fn new(source: Source, foreseer: Foreseer, one_by_one: bool) -> Feed {
+    pub fn new(source: Source, scout: Scout, one_by_one: bool) -> Feed {
         // What comes by a pipe may be long in coming: what is there is taken at once.
         if one_by_one || source.progress().total.is_none() {
             let packets = if one_by_one { 1 } else { NEAR_MAX };
-            Feed::Here(Box::new(Here { source, foreseer, batch: Batch::default(), packets }))
+            Feed::Here(Box::new(Here { source, scout, batch: Batch::default(), packets }))
         } else {
-            Feed::Ahead(Ahead::begin(source, foreseer))
+            Feed::Ahead(Ahead::begin(source, scout))
         }
     }
 
@@ -139,8 +157,8 @@ impl Feed {
     pub fn next_batch(&mut self) -> Option<&Batch> {
         match self {
             Feed::Here(here) => {
-                let Here { source, foreseer, batch, packets } = &mut **here;
-                batch.fill(source, foreseer, *packets, Source::is_at_hand).then_some(batch)
+                let Here { source, scout, batch, packets } = &mut **here;
+                batch.fill(source, scout, *packets, Source::is_at_hand).then_some(batch)
             }
             Feed::Ahead(ahead) => ahead.next_batch(),
         }
@@ -160,7 +178,7 @@ impl Feed {
 }
 
 impl Ahead {
-    fn begin(mut source: Source, foreseer: Foreseer) -> Ahead {
+    fn begin(mut source: Source, scout: Scout) -> Ahead {
         let (empty, to_fill) = sync_channel(BATCHES);
         let (done, filled) = sync_channel(BATCHES);
         for _ in 0..BATCHES {
@@ -169,7 +187,7 @@ impl Ahead {
         }
         let reader = std::thread::spawn(move || {
             while let Ok(mut batch) = to_fill.recv() {
-                let is_some = batch.fill(&mut source, &foreseer, BATCH_PACKETS_MAX, |_| true);
+                let is_some = batch.fill(&mut source, &scout, BATCH_PACKETS_MAX, |_| true);
                 if !is_some || done.send(batch).is_err() {
                     break;
                 }

@@ -16,7 +16,7 @@ mod write;
 
 pub use capture::{Damage, DamageKind, Described, PACKET_BYTES_MAX};
 pub use compare::{Compared, Profiles};
-pub use feed::{Batch, Feed, Seen};
+pub use feed::{Batch, Feed, Scout, Seen};
 pub use kinwall_engine::NEAR_MAX;
 pub use record::Names;
 pub use replay::{Change, Clock, Replay};

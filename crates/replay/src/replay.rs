@@ -2,13 +2,11 @@
 
 use crate::announcements::Announcements;
 use crate::arrival::{Arrival, Arrivals};
-use crate::feed::{Batch, Seen};
+use crate::feed::{Batch, Scout, Seen};
 use crate::output::{Skipped, Summary};
 use crate::source::Frame;
 use crate::tally::Tally;
-use kinwall_engine::{
-    DATAGRAM_MAX_BYTES, Engine, Foreseer, Ingress, Outcome, Packet, SettingError, Trace,
-};
+use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
 use kinwall_terms::{InterfaceName, Time, Tuple};
 use kinwall_wire::emit;
 use kinwall_wire::link::{self, Link, LinkError, PacketType};
@@ -139,7 +137,10 @@ impl Replay {
         };
         let network = link.network(frame.bytes);
         let link = link.facts();
-        let ingress = match self.arrivals.judge(frame, &link, network, self.engine.topology()) {
+        let arrival = seen
+            .and_then(|seen| seen.arrival)
+            .unwrap_or_else(|| self.arrivals.judge(frame, &link, network, self.engine.topology()));
+        let ingress = match arrival {
             Arrival::By(interface) => Ingress::Interface(interface),
             Arrival::Sent => Ingress::Local { owner: None },
             Arrival::Copy => {
@@ -173,8 +174,8 @@ impl Replay {
     }
 
     /// What looks at packets before their turn, for this replay.
-    pub fn foreseer(&self) -> Foreseer {
-        self.engine.foreseer()
+    pub fn scout(&self) -> Scout {
+        Scout::new(&self.engine)
     }
 
     /// Brings near what the tables know of the packets of a batch from the one at `from` on, all

@@ -233,3 +233,38 @@ fn preparing_ahead_changes_nothing() {
     }
     assert_eq!(seen, ["NEW 1 >", "ESTABLISHED 1 <", "NEW 2 >", "NEW 3 >"]);
 }
+
+#[test]
+fn where_it_was_looked_for_first_changes_nothing() {
+    let mut wall = Wall::new();
+    let packets = [
+        udp(A, B),
+        udp(B, A),
+        udp(A, A),
+        udp(A6, B6),
+        udp(B6, A6),
+        icmp("10.0.0.1", "10.0.0.2", 8, 7),
+    ];
+    let bytes: Vec<Vec<u8>> = packets.iter().map(Packet::build).collect();
+    let mut prepared = Vec::new();
+    for (packet, bytes) in packets.iter().zip(&bytes) {
+        let headers = kinwall_wire::Headers::parse(bytes).expect("a packet");
+        prepared.push(wall.ct.prepare(&headers, bytes, wall.template.zone));
+        wall.pass(packet);
+    }
+    let near: Vec<_> = prepared.iter().map(|prepared| wall.ct.locate(prepared)).collect();
+    assert!(near.iter().all(Option::is_some));
+    let check = |wall: &Wall, is_found: bool| {
+        for packet in &prepared {
+            let right = wall.ct.find_prepared(packet).map(|found| format!("{found:?}"));
+            assert_eq!(right.is_some(), is_found);
+            for near in near.iter().copied().chain([None]) {
+                let found = wall.ct.find_near(packet, near).map(|found| format!("{found:?}"));
+                assert_eq!(found, right, "near {near:?}");
+            }
+        }
+    };
+    check(&wall, true);
+    wall.ct.expire(wall.now.after_s(1_000_000), usize::MAX);
+    check(&wall, false);
+}

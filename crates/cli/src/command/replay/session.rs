@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
         let watched = self.args.captures.iter().any(|capture| capture.as_os_str() == "-")
             && io::stdout().is_terminal();
         let one_by_one = watched || self.args.packet.is_some();
-        let mut feed = Feed::new(source, self.replay.foreseer(), one_by_one);
+        let mut feed = Feed::new(source, self.replay.scout(), one_by_one);
         'packets: while let Some(batch) = feed.next_batch() {
             for (at, (frame, seen)) in batch.frames().enumerate() {
                 if at.is_multiple_of(NEAR_MAX) {
