@@ -3,6 +3,8 @@
 
 #[path = "agreement/recorded.rs"]
 mod recorded;
+#[path = "policy/translated.rs"]
+mod translated;
 
 use kinwall_kernel::{Answer, Case, Gateway, Ingress, Scenario, tier};
 use kinwall_policy::compile::{File, Target, compile};

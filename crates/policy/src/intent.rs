@@ -7,6 +7,7 @@ use crate::services::Service;
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName, KernelVersion};
 use kinwall_topology::Defaults;
+use std::net::IpAddr;
 
 /// A whole policy.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Policy {
     pub segments: Vec<Segment>,
     /// What is wanted, in the order of the file.
     pub intents: Vec<Intent>,
+    /// Which sources are translated, in the order of the file: the first that fits decides.
+    pub translations: Vec<Translation>,
     /// How often dropped packets are logged; `None`: never.
     pub log_dropped: Option<Rate>,
 }
@@ -130,6 +133,65 @@ pub struct Intent {
     pub limit_per_source: Option<Rate>,
     /// The families it holds for.
     pub families: Vec<Family>,
+    /// Where the outside finds the one host of `to`, when its own address is not used.
+    pub published: Option<Published>,
+}
+
+/// Where a host is found that is published at an address which is not its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The outside addresses, at least one.
+    pub at: Vec<IpAddr>,
+    /// The outside port and the host's own, where they are two.
+    pub ports: Option<(u16, u16)>,
+}
+
+impl Published {
+    /// The outside addresses of `family`, as networks of one host.
+    pub fn nets(&self, family: Family) -> Vec<IpNet> {
+        let at = self.at.iter().copied().map(IpNet::from);
+        at.filter(|net| of(*net) == family).collect()
+    }
+
+    /// The port that is asked for, where it is not the host's own.
+    pub fn outside(&self) -> Option<u16> {
+        self.ports.map(|(outside, _)| outside)
+    }
+
+    /// The port that it becomes.
+    pub fn inside(&self) -> Option<u16> {
+        self.ports.map(|(_, inside)| inside)
+    }
+}
+
+/// Whose source becomes what, on the way to whom.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// Its name: rules bear it as their comment.
+    pub name: String,
+    /// Why it is there, in the administrator's words.
+    pub why: Option<String>,
+    /// Who sends.
+    pub from: Vec<End>,
+    /// Who is sent to.
+    pub to: Vec<End>,
+    /// What the source becomes.
+    pub source: SourceTo,
+    /// Ports are chosen by chance, not kept.
+    pub random: bool,
+    /// The families it holds for.
+    pub families: Vec<Family>,
+}
+
+/// What a source becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceTo {
+    /// The address of the interface that the packet leaves by.
+    Masquerade,
+    /// One of these addresses, the first and the last.
+    Addresses(IpAddr, IpAddr),
+    /// It stays: translations that stand behind do not hold.
+    Unchanged,
 }
 
 /// What is used.

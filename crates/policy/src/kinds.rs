@@ -43,6 +43,9 @@ pub struct Kind {
     pub signalling: &'static [Signalling],
     /// The flows that pass because they were announced.
     pub related: &'static [Related],
+    /// Whether the kernel's helper translates what it announces, so that a server can be
+    /// published.
+    pub translates: bool,
     /// The kernel's module and the safe values of its dangerous options.
     pub modules: &'static [(&'static str, &'static str)],
 }

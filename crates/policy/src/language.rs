@@ -3,7 +3,9 @@
 mod ends;
 mod file;
 mod intents;
+mod published;
 mod segments;
+mod translations;
 
 use crate::intent::{Policy, Rate, Unit};
 pub(crate) use ends::bare;
@@ -58,14 +60,16 @@ impl Reader<'_> {
         let segments = self.segments(&file.segment);
         let names = self.names(file, &segments);
         let services = self.services(&file.service);
-        let intents = self.intents(&file.intent, &names, &services, &segments);
+        let mut intents = self.intents(&file.intent, &names, &services, &segments);
+        let translations =
+            self.translations(&file.translate, &names, &services, &segments, &mut intents);
         let log_dropped = match &file.log_dropped {
             Some(text) => self.rate(text),
             None => Some(Rate { count: 5, per: Unit::Second, burst: 10 }),
         };
         let log_dropped = log_dropped.filter(|rate| rate.count > 0);
         let kernel = kernel.or(own).unwrap_or(KernelVersion::DEFAULT);
-        Some(Policy { kernel, segments, intents, log_dropped })
+        Some(Policy { kernel, segments, intents, translations, log_dropped })
     }
 
     fn kernel(&mut self, text: &Spanned<String>) -> Option<KernelVersion> {

@@ -7,11 +7,13 @@
 
 mod base;
 mod sides;
+mod translated;
 mod wanted;
 
-use crate::intent::{Policy, Rate};
+use crate::intent::{Policy, Rate, SourceTo};
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName, L4Proto};
+use std::net::IpAddr;
 
 /// The rules of both families, in the order of evaluation.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,12 @@ impl Plan {
                 }
             }
             base::after(policy, family, &mut plan);
+            for n in 0..policy.intents.len() {
+                translated::destination(policy, n, family, &mut plan);
+            }
+            for n in 0..policy.translations.len() {
+                translated::source(policy, n, family, &mut plan);
+            }
         }
         plan
     }
@@ -78,11 +86,18 @@ pub enum Chain {
     Forward,
     /// From the gateway.
     Output,
+    /// Before routing, the first packet of a connection: what its destination becomes.
+    TranslateDestination,
+    /// On the way out, the first packet of a connection: what its source becomes.
+    TranslateSource,
 }
 
 impl Chain {
     /// The chains of the filter table.
     pub const FILTER: [Chain; 3] = [Chain::Input, Chain::Forward, Chain::Output];
+
+    /// The chains of the nat table.
+    pub const NAT: [Chain; 2] = [Chain::TranslateDestination, Chain::TranslateSource];
 }
 
 /// One rule.
@@ -92,14 +107,36 @@ pub struct Rule {
     pub chain: Chain,
     /// Its family.
     pub family: Family,
-    /// Index of the intent it serves; `None` for what every policy has.
-    pub intent: Option<usize>,
+    /// What it serves.
+    pub serves: Serves,
     /// What it is for.
     pub why: String,
     /// What it asks of a packet.
     pub test: Test,
     /// What it does.
     pub action: Action,
+}
+
+/// What a rule is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Every policy has it.
+    Every,
+    /// The intent of this index.
+    Intent(usize),
+    /// The translation of this index.
+    Translation(usize),
+}
+
+impl Serves {
+    /// Its name in the policy; none for what every policy has.
+    pub fn name(self, policy: &Policy) -> Option<&str> {
+        match self {
+            Serves::Every => None,
+            Serves::Intent(n) => policy.intents.get(n).map(|intent| intent.name.as_str()),
+            Serves::Translation(n) => policy.translations.get(n).map(|one| one.name.as_str()),
+        }
+    }
 }
 
 /// What a rule asks of a packet; empty parts ask nothing.
@@ -131,6 +168,14 @@ pub struct Test {
     pub state: Option<State>,
     /// The helper of its master.
     pub helper: Option<&'static str>,
+    /// Its connection began towards one of these, and was translated.
+    pub began_to: Vec<IpNet>,
+    /// Its connection began towards this port, and was translated.
+    pub began_to_port: Option<u16>,
+    /// The destination of its connection was translated.
+    pub translated: bool,
+    /// It leaves by the interface it came by.
+    pub hairpin: bool,
     /// The way back to its source leads by another interface than it came by.
     pub reverse_path_fails: bool,
     /// How often.
@@ -195,4 +240,8 @@ pub enum Action {
     Assign(&'static str),
     /// It is logged, with these words before it.
     Log(String),
+    /// Its destination becomes this address, and this port where one is given.
+    Destination(IpAddr, Option<u16>),
+    /// Its source becomes this; with `true` the port is chosen by chance.
+    Source(SourceTo, bool),
 }

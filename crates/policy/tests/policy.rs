@@ -106,7 +106,7 @@ fn mistakes_of_segments_and_hosts() {
             (
                 &format!("{}[[hots]]\n", segment("a", "default = true")),
                 &["5:3: unknown field `hots`, expected one of `kernel`, `log-dropped`, \
-                   `segment`, `host`, `group`, `service`, `intent`"],
+                   `segment`, `host`, `group`, `service`, `intent`, `translate`"],
             ),
         ],
     );

@@ -182,7 +182,12 @@ impl<'a> Visit<'a> {
             };
             if let Some(test) = test {
                 asked = true;
-                states &= if test.invert { !test.value } else { test.value };
+                // A translated connection is in any state that a connection is in.
+                let named = match by_translation(test) {
+                    true => test.value | TRACKED,
+                    false => test.value,
+                };
+                states &= if test.invert { !named } else { named };
             }
         }
         (states & States::REAL, asked)
@@ -190,8 +195,15 @@ impl<'a> Visit<'a> {
 
     /// Whether it names RELATED packets and can match them.
     pub fn asks_for_related(&self) -> bool {
-        let (states, asked) = self.states();
-        asked && states.contains(States::RELATED)
+        let named = self.matches().any(|found| match found {
+            Match::State(_) => true,
+            Match::Conntrack(conntrack) => conntrack
+                .states
+                .as_ref()
+                .is_some_and(|test| !by_translation(test) || test.value.contains(States::RELATED)),
+            _ => false,
+        });
+        named && self.states().0.contains(States::RELATED)
     }
 
     /// The helper names it asks for without `!`. `""` stands for any.
@@ -337,6 +349,14 @@ impl<'a> Visit<'a> {
         });
         proto && addresses && ports && interfaces
     }
+}
+
+/// The states of packets that belong to a connection.
+const TRACKED: States = States::NEW.union(States::ESTABLISHED).union(States::RELATED);
+
+/// Whether a test is passed by connections for being translated, whatever their state.
+fn by_translation(test: &Test<States>) -> bool {
+    !test.invert && test.value.intersects(States::SNAT | States::DNAT)
 }
 
 fn meet(one: &Test<Network>, two: &Test<Network>) -> bool {

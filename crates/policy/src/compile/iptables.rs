@@ -1,11 +1,12 @@
 //! `rules.v4` and `rules.v6`, for iptables-restore and ip6tables-restore.
 
 use super::{File, Line, Written, heading};
-use crate::intent::{Policy, Rate, Unit};
-use crate::plan::{Action, Chain, Limit, Plan, Rule, Test};
+use crate::intent::{Policy, Rate, SourceTo, Unit};
+use crate::plan::{Action, Chain, Limit, Plan, Rule, State, Test};
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName, L4Proto};
 use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 
 /// Port numbers that one multiport match takes; a range counts twice.
 const MULTIPORT_MAX: usize = 15;
@@ -32,6 +33,9 @@ fn one<'a>(plan: &'a Plan, policy: &Policy, source: &str, family: Family) -> Wri
         raw.extend(entries(rule, policy, "anti-spoofing"));
     }
     out.table("raw", &chains, &raw);
+    if plan.translates(family) {
+        nat(plan, policy, family, &mut out);
+    }
 
     let mut filter = Vec::new();
     for (chain, name) in Chain::FILTER.into_iter().zip(["INPUT", "FORWARD", "OUTPUT"]) {
@@ -46,6 +50,18 @@ fn one<'a>(plan: &'a Plan, policy: &Policy, source: &str, family: Family) -> Wri
         Family::Ipv6 => "rules.v6",
     };
     Written { file: File { name, text: out.text }, lines: out.lines }
+}
+
+/// The table that is asked for the first packet of a connection.
+fn nat<'a>(plan: &'a Plan, policy: &Policy, family: Family, out: &mut Out<'a>) {
+    let mut entries_of_all = Vec::new();
+    for (chain, name) in Chain::NAT.into_iter().zip(["PREROUTING", "POSTROUTING"]) {
+        for rule in plan.of_chain(chain, family) {
+            entries_of_all.extend(entries(rule, policy, name));
+        }
+    }
+    let names = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"];
+    out.table("nat", &names.map(|name| format!(":{name} ACCEPT [0:0]")), &entries_of_all);
 }
 
 /// A line, and the rule it comes from.
@@ -134,6 +150,7 @@ struct One<'a> {
     dst: Option<IpNet>,
     input: Option<InterfaceName>,
     output: Option<InterfaceName>,
+    began_to: Option<IpNet>,
 }
 
 fn tests(test: &Test) -> impl Iterator<Item = One<'_>> {
@@ -145,14 +162,17 @@ fn tests(test: &Test) -> impl Iterator<Item = One<'_>> {
     }
     let mut found = Vec::new();
     for input in each(&test.input) {
-        for output in each(&test.output).into_iter().filter(|o| o.is_none() || *o != input) {
+        let goes_on = |output: &Option<_>| output.is_none() || *output != input || test.hairpin;
+        for output in each(&test.output).into_iter().filter(goes_on) {
             for src in each(&test.src) {
                 for dst in each(&test.dst) {
-                    let one = |ports| One { ports, src, dst, input, output };
-                    match test.dports.as_slice() {
-                        [] => found.push(one(&[])),
-                        // A range counts twice.
-                        all => found.extend(all.chunks(MULTIPORT_MAX / 2).map(one)),
+                    for began_to in each(&test.began_to) {
+                        let one = |ports| One { ports, src, dst, input, output, began_to };
+                        match test.dports.as_slice() {
+                            [] => found.push(one(&[])),
+                            // A range counts twice.
+                            all => found.extend(all.chunks(MULTIPORT_MAX / 2).map(one)),
+                        }
                     }
                 }
             }
@@ -186,15 +206,29 @@ fn line(rule: &Rule, policy: &Policy, chain: &str, one: &One<'_>, jump: &str) ->
         word("-m", Some(format!("{name} --{flag} {}{code}", icmp.number)));
     }
     word("-m", test.on_link.then(|| String::from("hl --hl-eq 255")));
-    let state = test.state.map(|state| format!("conntrack --ctstate {}", state.name()));
-    word("-m", state);
+    word("-m", conntrack(test, one.began_to));
     word("-m", test.helper.map(|helper| format!("helper --helper {helper}")));
     word("-m", test.reverse_path_fails.then(|| String::from("rpfilter --invert")));
     word("-m", test.limit.as_ref().map(limit));
-    let intent = rule.intent.and_then(|n| policy.intents.get(n));
-    word("-m", intent.map(|intent| format!("comment --comment {}", intent.name)));
+    word("-m", rule.serves.name(policy).map(|name| format!("comment --comment {name}")));
     let _ = write!(text, " {jump}");
     text
+}
+
+/// What is asked of the connection.
+fn conntrack(test: &Test, began_to: Option<IpNet>) -> Option<String> {
+    let mut text = String::new();
+    let state = test.state.map(State::name).or(test.translated.then_some("DNAT"));
+    if let Some(state) = state {
+        let _ = write!(text, " --ctstate {state}");
+    }
+    if let Some(net) = began_to {
+        let _ = write!(text, " --ctorigdst {}", net.addr());
+    }
+    if let Some(port) = test.began_to_port {
+        let _ = write!(text, " --ctorigdstport {port}");
+    }
+    (!text.is_empty()).then(|| format!("conntrack{text}"))
 }
 
 fn proto_name(proto: L4Proto) -> &'static str {
@@ -260,5 +294,26 @@ fn target(rule: &Rule) -> String {
             let prefix: String = prefix.trim_end().chars().take(PREFIX_MAX).collect();
             format!("LOG --log-prefix \"{prefix} \"")
         }
+        Action::Destination(to, port) => {
+            format!("DNAT --to-destination {}", with_port(*to, *port))
+        }
+        Action::Source(to, random) => {
+            let random = if *random { " --random-fully" } else { "" };
+            match to {
+                SourceTo::Masquerade => format!("MASQUERADE{random}"),
+                SourceTo::Addresses(one, last) if one == last => {
+                    format!("SNAT --to-source {one}{random}")
+                }
+                SourceTo::Addresses(first, last) => {
+                    format!("SNAT --to-source {first}-{last}{random}")
+                }
+                SourceTo::Unchanged => String::from("ACCEPT"),
+            }
+        }
     }
+}
+
+/// An address, and a port where there is one.
+fn with_port(address: IpAddr, port: Option<u16>) -> String {
+    port.map_or(address.to_string(), |port| SocketAddr::new(address, port).to_string())
 }

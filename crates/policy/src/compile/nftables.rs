@@ -8,7 +8,7 @@ mod words;
 
 use super::{File, Line, Written, heading};
 use crate::intent::{Policy, What};
-use crate::plan::{Action, Chain, Limit, Plan, Rule};
+use crate::plan::{Action, Chain, Limit, Plan, Rule, Serves};
 use kinwall_terms::{Family, InterfaceName, L4Proto};
 use words::Words;
 
@@ -43,10 +43,25 @@ pub(super) fn write<'a>(plan: &'a Plan, policy: &Policy, source: &str) -> Vec<Wr
     for (chain, name) in Chain::FILTER.into_iter().zip(["input", "forward", "output"]) {
         filter(plan, chain, name, &mut out);
     }
+    if Family::ALL.into_iter().any(|family| plan.translates(family)) {
+        out.line("");
+        out.line("\t# Translation in a table for both families: Linux 5.2 or later.");
+        for (chain, name, hook) in NAT {
+            out.chain(name, &format!("nat hook {hook}; policy accept;"));
+            out.both(plan, chain, |_| true);
+            out.line("\t}");
+        }
+    }
     out.line("}");
     let file = File { name: "rules.nft", text: out.text };
     vec![Written { file, lines: out.lines }]
 }
+
+/// The chains of translation.
+const NAT: [(Chain, &str, &str); 2] = [
+    (Chain::TranslateDestination, "translate-destination", "prerouting priority dstnat"),
+    (Chain::TranslateSource, "translate-source", "postrouting priority srcnat"),
+];
 
 struct Out<'a, 'p> {
     text: String,
@@ -63,15 +78,19 @@ impl<'a> Out<'a, '_> {
     }
 
     fn hook(&mut self, name: &str, hook: &str) {
+        self.chain(name, &format!("filter hook {hook}"));
+    }
+
+    fn chain(&mut self, name: &str, kind: &str) {
         self.line("");
         self.line(&format!("\tchain {name} {{"));
-        self.line(&format!("\t\ttype filter hook {hook}"));
+        self.line(&format!("\t\ttype {kind}"));
     }
 
     /// The rules of a chain that no intent brings, but the word in the log at its end.
     fn base(&mut self, plan: &'a Plan, chain: Chain) {
         self.both(plan, chain, |rule| {
-            rule.intent.is_none() && !matches!(rule.action, Action::Log(_))
+            rule.serves == Serves::Every && !matches!(rule.action, Action::Log(_))
         });
     }
 
@@ -83,7 +102,7 @@ impl<'a> Out<'a, '_> {
         let v6: Vec<&Rule> = plan.of_chain(chain, Family::Ipv6).filter(wanted).collect();
         let alike = |a: &Rule, b: &Rule| a.test == b.test && a.action == b.action;
         let shared = |rule: &Rule, others: &[&Rule]| {
-            rule.intent.is_none() && others.iter().any(|other| alike(rule, other))
+            rule.serves == Serves::Every && others.iter().any(|other| alike(rule, other))
         };
         let mut said = "";
         for rule in &v6 {
@@ -161,7 +180,7 @@ type Ways = (Vec<InterfaceName>, Vec<InterfaceName>);
 fn filter<'a>(plan: &'a Plan, chain: Chain, name: &str, out: &mut Out<'a, '_>) {
     let of_intents = || {
         let both = Family::ALL.into_iter().flat_map(|family| plan.of_chain(chain, family));
-        both.filter(|rule| rule.intent.is_some())
+        both.filter(|rule| rule.serves != Serves::Every)
     };
     let mut groups: Vec<Ways> = Vec::new();
     for rule in of_intents() {
@@ -182,7 +201,8 @@ fn filter<'a>(plan: &'a Plan, chain: Chain, name: &str, out: &mut Out<'a, '_>) {
         out.line("\t}");
     }
     out.hook(name, &format!("{name} priority filter; policy drop;"));
-    let is_last = |rule: &&Rule| matches!(rule.action, Action::Log(_)) && rule.intent.is_none();
+    let is_last =
+        |rule: &&Rule| matches!(rule.action, Action::Log(_)) && rule.serves == Serves::Every;
     let last: Vec<&Rule> = plan.of_chain(chain, Family::Ipv6).filter(is_last).collect();
     out.base(plan, chain);
     // The last rule is a word in the log; the intents come before it.
@@ -202,7 +222,9 @@ fn vmap(chain: Chain, name: &str, groups: &[Ways], out: &mut Out<'_, '_>) {
         match chain {
             Chain::Forward => {
                 for input in inputs {
-                    let others = outputs.iter().filter(|output| *output != input);
+                    // Back by the one interface that it came by: a published host's neighbours.
+                    let is_back = inputs.len() == 1 && inputs == outputs;
+                    let others = outputs.iter().filter(|output| is_back || *output != input);
                     let entry = |output| format!("\"{input}\" . \"{output}\" : {jump}");
                     entries.extend(others.map(entry));
                 }

@@ -101,6 +101,7 @@ pub(super) fn modprobe(policy: &Policy, source: &str) -> String {
     }
     options.sort();
     options.dedup();
+    let parts = translating(policy);
     let apart = policy.media_apart();
     for line in &mut options {
         if line.contains("nf_conntrack_sip") {
@@ -115,8 +116,36 @@ pub(super) fn modprobe(policy: &Policy, source: &str) -> String {
              farm's pass."
         );
     }
+    if !parts.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n# What a payload announces is translated by a part of the helper that no rule \
+             loads.\n{}",
+            parts.join("\n")
+        );
+    }
     if !options.is_empty() {
         let _ = writeln!(text, "\n# What a payload must not decide.\n{}", options.join("\n"));
     }
     text
+}
+
+/// The translating parts of the helpers, each loaded behind its helper, where anything is
+/// translated.
+fn translating(policy: &Policy) -> Vec<String> {
+    let is_published = policy.intents.iter().any(|intent| intent.published.is_some());
+    if policy.translations.is_empty() && !is_published {
+        return Vec::new();
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for intent in &policy.intents {
+        let What::Helped(kind) = &intent.what else { continue };
+        for (module, _) in kind.modules.iter().filter(|_| kind.translates) {
+            let part = module.replace("nf_conntrack_", "nf_nat_");
+            parts.push(format!("softdep {module} post: {part}"));
+        }
+    }
+    parts.sort();
+    parts.dedup();
+    parts
 }

@@ -25,5 +25,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "the streams of a backup, where the machine says that it waits",
     }],
+    translates: true,
     modules: &[("nf_conntrack_amanda", "")],
 };

@@ -34,5 +34,6 @@ pub(super) static KIND: Kind = Kind {
             what: "active data connections, where the client says that it waits",
         },
     ],
+    translates: true,
     modules: &[("nf_conntrack_ftp", "loose=0")],
 };

@@ -129,5 +129,6 @@ pub(super) static KIND: Kind = Kind {
             what: "media, from the farm",
         },
     ],
+    translates: true,
     modules: &[("nf_conntrack_h323", "gkrouted_only=1")],
 };

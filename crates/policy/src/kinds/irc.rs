@@ -21,5 +21,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "whoever takes an offer; the protocol does not say who that is",
     }],
+    translates: true,
     modules: &[("nf_conntrack_irc", "")],
 };

@@ -25,5 +25,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "whoever has the name answers",
     }],
+    translates: false,
     modules: &[("nf_conntrack_netbios_ns", "")],
 };

@@ -31,5 +31,6 @@ pub(super) static KIND: Kind = Kind {
             what: "the tunnel, from the server",
         },
     ],
+    translates: true,
     modules: &[("nf_conntrack_pptp", "")],
 };

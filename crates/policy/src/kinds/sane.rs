@@ -19,5 +19,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "the image, where the scanner says that it waits",
     }],
+    translates: false,
     modules: &[("nf_conntrack_sane", "")],
 };

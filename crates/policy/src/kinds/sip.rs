@@ -59,5 +59,6 @@ pub(super) static KIND: Kind = Kind {
             what: "media from the farm",
         },
     ],
+    translates: true,
     modules: &[("nf_conntrack_sip", "sip_direct_signalling=1")],
 };

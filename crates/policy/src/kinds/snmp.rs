@@ -20,5 +20,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "every agent answers",
     }],
+    translates: false,
     modules: &[("nf_conntrack_snmp", "")],
 };

@@ -19,5 +19,6 @@ pub(super) static KIND: Kind = Kind {
         when: When::Always,
         what: "the transfer, to the port that the client asked from",
     }],
+    translates: true,
     modules: &[("nf_conntrack_tftp", "")],
 };

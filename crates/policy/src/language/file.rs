@@ -5,7 +5,8 @@ use toml::Spanned;
 
 /// What may stand at the top of the file, for a message.
 pub(super) const KEYS: &str = "a policy has kernel, log-dropped, and the tables [[segment]], \
-     [[host]], [[group]], [[service]] and [[intent]]; docs/policy.md lists their keys";
+     [[host]], [[group]], [[service]], [[intent]] and [[translate]]; docs/policy.md lists their \
+     keys";
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -23,6 +24,8 @@ pub(super) struct File {
     pub(super) service: Vec<ServiceEntry>,
     #[serde(default)]
     pub(super) intent: Vec<IntentEntry>,
+    #[serde(default)]
+    pub(super) translate: Vec<TranslateEntry>,
 }
 
 /// `[[segment]]`.
@@ -97,6 +100,28 @@ pub(super) struct IntentEntry {
     pub(super) active: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) log: bool,
+    pub(super) limit: Option<Spanned<String>>,
+    pub(super) limit_per_source: Option<Spanned<String>>,
+    pub(super) family: Option<Spanned<String>>,
+    pub(super) why: Option<String>,
+}
+
+/// `[[translate]]`: with `publish` a host at another address, else sources that are not shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TranslateEntry {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) from: Spanned<Names>,
+    pub(super) to: Option<Spanned<Names>>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) random: Option<Spanned<bool>>,
+    pub(super) publish: Option<Spanned<String>>,
+    pub(super) service: Option<Spanned<Names>>,
+    pub(super) at: Option<Spanned<Names>>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) to_port: Option<Spanned<i64>>,
+    pub(super) active: Option<Spanned<bool>>,
+    pub(super) log: Option<Spanned<bool>>,
     pub(super) limit: Option<Spanned<String>>,
     pub(super) limit_per_source: Option<Spanned<String>>,
     pub(super) family: Option<Spanned<String>>,

@@ -84,7 +84,7 @@ impl Reader<'_> {
                 let intent = Intent {
                     name,
                     why: entry.why.clone(),
-                    families: self.families(entry, &what),
+                    families: self.families(entry.family.as_ref(), &what),
                     what,
                     from: from.clone(),
                     to: to.clone(),
@@ -97,6 +97,7 @@ impl Reader<'_> {
                         .limit_per_source
                         .as_ref()
                         .and_then(|text| self.rate(text)),
+                    published: None,
                 };
                 self.fits(entry, &intent, segments);
                 intents.push(intent);
@@ -105,7 +106,12 @@ impl Reader<'_> {
         intents
     }
 
-    fn what<T>(&mut self, at: &Spanned<T>, word: &str, services: &[Service]) -> Option<What> {
+    pub(super) fn what<T>(
+        &mut self,
+        at: &Spanned<T>,
+        word: &str,
+        services: &[Service],
+    ) -> Option<What> {
         if let Some(kind) = Kind::by_name(word) {
             return Some(What::Helped(kind));
         }
@@ -122,7 +128,7 @@ impl Reader<'_> {
         found
     }
 
-    fn port(&mut self, port: &Spanned<i64>) -> Option<u16> {
+    pub(super) fn port(&mut self, port: &Spanned<i64>) -> Option<u16> {
         let number = u16::try_from(*port.get_ref()).ok().filter(|number| *number > 0);
         if number.is_none() {
             self.wrong(port.span(), "this is no port", "a number from 1 to 65535");
@@ -130,12 +136,12 @@ impl Reader<'_> {
         number
     }
 
-    fn families(&mut self, entry: &IntentEntry, what: &What) -> Vec<Family> {
+    pub(super) fn families(&mut self, word: Option<&Spanned<String>>, what: &What) -> Vec<Family> {
         let possible = match what {
             What::Helped(kind) => kind.families.to_vec(),
             What::Plain(service) => service.families.clone(),
         };
-        let Some(word) = &entry.family else { return possible };
+        let Some(word) = word else { return possible };
         let wanted = match word.get_ref().as_str() {
             "ipv4" => Some(Family::Ipv4),
             "ipv6" => Some(Family::Ipv6),

@@ -2,7 +2,7 @@
 //! and a word in the log about what is dropped.
 
 use super::sides::elsewhere;
-use super::{Action, Chain, Icmp, Limit, Plan, Rule, State, Test};
+use super::{Action, Chain, Icmp, Limit, Plan, Rule, Serves, State, Test};
 use crate::intent::{End, Policy, Rate, Segment, Unit, What, of};
 use crate::services::Service;
 use ipnet::IpNet;
@@ -59,7 +59,7 @@ struct Adder<'a> {
 impl Adder<'_> {
     fn add(&mut self, chain: Chain, why: &str, test: Test, action: Action) {
         let (family, why) = (self.family, why.to_owned());
-        self.plan.add(Rule { chain, family, intent: None, why, test, action });
+        self.plan.add(Rule { chain, family, serves: Serves::Every, why, test, action });
     }
 }
 

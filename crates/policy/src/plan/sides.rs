@@ -1,6 +1,6 @@
 //! The ends of an intent, as interfaces and addresses of one family.
 
-use crate::intent::{End, Policy, of};
+use crate::intent::{End, Intent, Policy, of};
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName};
 
@@ -56,6 +56,21 @@ pub(super) fn elsewhere(policy: &Policy, index: usize, family: Family) -> Vec<Ip
     nets
 }
 
+/// The pairs of ends of an intent; with a published host also those in the host's own segment,
+/// whose packets come to the gateway and go back.
+pub(super) fn pairs_of(
+    policy: &Policy,
+    intent: &Intent,
+    from: &[End],
+    to: &[End],
+    family: Family,
+) -> Vec<(Side, Side)> {
+    match intent.published {
+        Some(_) => all_pairs(policy, from, to, family),
+        None => pairs(policy, from, to, family),
+    }
+}
+
 /// The pairs of ends between which packets pass the gateway or end in it.
 pub(super) fn pairs(
     policy: &Policy,
@@ -63,13 +78,17 @@ pub(super) fn pairs(
     to: &[End],
     family: Family,
 ) -> Vec<(Side, Side)> {
+    let through = |(from, to): &(Side, Side)| {
+        from.segment != to.segment || from.interfaces.len() > 1 && from.segment.is_some()
+    };
+    all_pairs(policy, from, to, family).into_iter().filter(through).collect()
+}
+
+fn all_pairs(policy: &Policy, from: &[End], to: &[End], family: Family) -> Vec<(Side, Side)> {
     let sides = |ends: &[End]| -> Vec<Side> {
         ends.iter().filter_map(|end| side(policy, end, family)).collect()
     };
     let to = sides(to);
     let pair = |from: Side| to.iter().map(move |to| (from.clone(), to.clone())).collect::<Vec<_>>();
-    let through = |(from, to): &(Side, Side)| {
-        from.segment != to.segment || from.interfaces.len() > 1 && from.segment.is_some()
-    };
-    sides(from).into_iter().flat_map(pair).filter(through).collect()
+    sides(from).into_iter().flat_map(pair).collect()
 }

@@ -1,9 +1,9 @@
 //! The rules that an intent comes to.
 
-use super::sides::{Side, pairs};
-use super::{Action, Chain, Icmp, Limit, Plan, Rule, State, Test};
-use crate::intent::{End, Intent, Policy, What, of};
-use crate::kinds::{Role, When};
+use super::sides::{Side, pairs, pairs_of};
+use super::{Action, Chain, Icmp, Limit, Plan, Rule, Serves, State, Test};
+use crate::intent::{End, Intent, Policy, Published, What, of};
+use crate::kinds::{Role, Signalling, When};
 use crate::services::Service;
 use ipnet::IpNet;
 use kinwall_terms::{Family, L4Proto};
@@ -16,15 +16,19 @@ pub(super) fn signalling(policy: &Policy, n: usize, family: Family, plan: &mut P
     let Some(intent) = policy.intents.get(n) else { return };
     let What::Helped(kind) = &intent.what else { return };
     for read in kind.signalling {
-        let port = intent.port.unwrap_or(read.port);
-        for (from, to) in pairs(policy, &intent.from, ends(intent, read.to), family) {
+        let published = intent.published.as_ref();
+        let outside = published.and_then(Published::outside);
+        let port = outside.or(intent.port).unwrap_or(read.port);
+        for (from, to) in pairs_of(policy, intent, &intent.from, ends(intent, read.to), family) {
             let chain = match from.segment {
                 Some(_) => Chain::AssignArriving,
                 None => Chain::AssignOwn,
             };
-            let dst = match to.segment {
-                Some(_) => to.nets,
-                None => own_addresses(policy, from.segment, family),
+            // The destination is not translated yet.
+            let dst = match (published, to.segment) {
+                (Some(published), _) => published.nets(family),
+                (None, Some(_)) => to.nets,
+                (None, None) => own_addresses(policy, from.segment, family),
             };
             let test = Test {
                 input: from.interfaces,
@@ -38,7 +42,7 @@ pub(super) fn signalling(policy: &Policy, n: usize, family: Family, plan: &mut P
             };
             let why = format!("{} reads these connections, and no others", read.helper);
             let action = Action::Assign(read.helper);
-            plan.add(Rule { chain, family, intent: Some(n), why, test, action });
+            plan.add(Rule { chain, family, serves: Serves::Intent(n), why, test, action });
         }
     }
 }
@@ -52,9 +56,12 @@ pub(super) fn related(policy: &Policy, n: usize, family: Family, plan: &mut Plan
             continue;
         }
         let (from, to) = (played(intent, child.from), played(intent, child.to));
-        for (from, to) in pairs(policy, &from, &to, family) {
+        // Whoever is sent to the published address comes to the host by translation alone.
+        let published = intent.published.as_ref().filter(|_| child.to == Role::Server);
+        for (from, to) in pairs_of(policy, intent, &from, &to, family) {
             let test = Test {
                 proto: Some(child.proto),
+                began_to: published.map_or(Vec::new(), |published| published.nets(family)),
                 sport: child.sport,
                 dports: child.unprivileged.then_some(UNPRIVILEGED).into_iter().collect(),
                 state: Some(State::Related),
@@ -62,8 +69,8 @@ pub(super) fn related(policy: &Policy, n: usize, family: Family, plan: &mut Plan
                 ..between(&from, &to)
             };
             let (chain, why) = (chain(&from, &to), child.what.to_owned());
-            let (intent, action) = (Some(n), Action::Accept);
-            plan.add(Rule { chain, family, intent, why, test, action });
+            let (serves, action) = (Serves::Intent(n), Action::Accept);
+            plan.add(Rule { chain, family, serves, why, test, action });
         }
     }
 }
@@ -71,24 +78,33 @@ pub(super) fn related(policy: &Policy, n: usize, family: Family, plan: &mut Plan
 /// The connections that may begin.
 pub(super) fn new(policy: &Policy, n: usize, family: Family, plan: &mut Plan) {
     let Some(intent) = policy.intents.get(n) else { return };
+    for (wanted, role) in firsts(intent, family) {
+        begin(policy, n, family, ends(intent, role), &wanted, plan);
+    }
+    let service = match &intent.what {
+        What::Plain(service) => answers(service),
+        What::Helped(_) => None,
+    };
+    if let Some(ports) = service {
+        answered(policy, n, family, ports, plan);
+    }
+}
+
+/// What the first packets of an intent look like behind translation, and who they are for.
+pub(super) fn firsts(intent: &Intent, family: Family) -> Vec<(Test, Role)> {
     let first = Test { state: Some(State::New), ..Test::default() };
     match &intent.what {
         What::Helped(kind) => {
-            for read in kind.signalling {
+            let of = |read: &Signalling| {
                 let port = intent.port.unwrap_or(read.port);
-                let wanted =
-                    Test { proto: Some(read.proto), dports: vec![(port, port)], ..first.clone() };
-                let to = ends(intent, read.to);
-                begin(policy, n, family, to, &wanted, plan);
-            }
+                let dports = vec![(port, port)];
+                (Test { proto: Some(read.proto), dports, ..first.clone() }, read.to)
+            };
+            kind.signalling.iter().map(of).collect()
         }
         What::Plain(service) => {
-            for wanted in tests(service, family, &first) {
-                begin(policy, n, family, &intent.to, &wanted, plan);
-            }
-            if let Some(ports) = answers(service) {
-                answered(policy, n, family, ports, plan);
-            }
+            let tests = tests(service, family, &first);
+            tests.into_iter().map(|test| (test, Role::Server)).collect()
         }
     }
 }
@@ -116,8 +132,8 @@ fn answered(policy: &Policy, n: usize, family: Family, ports: (u16, u16), plan: 
             ..Test::default()
         };
         let why = String::from("the answer to a broadcast belongs to no connection");
-        let (chain, intent, action) = (chain(&to, &from), Some(n), Action::Accept);
-        plan.add(Rule { chain, family, intent, why, test, action });
+        let (chain, serves, action) = (chain(&to, &from), Serves::Intent(n), Action::Accept);
+        plan.add(Rule { chain, family, serves, why, test, action });
     }
 }
 
@@ -144,7 +160,8 @@ fn tests(service: &Service, family: Family, first: &Test) -> Vec<Test> {
 
 fn begin(policy: &Policy, n: usize, family: Family, to: &[End], wanted: &Test, plan: &mut Plan) {
     let Some(intent) = policy.intents.get(n) else { return };
-    for (from, to) in pairs(policy, &intent.from, to, family) {
+    let published = intent.published.as_ref();
+    for (from, to) in pairs_of(policy, intent, &intent.from, to, family) {
         let mut ends = between(&from, &to);
         if wants_any_address(intent) {
             ends.src.clear();
@@ -155,13 +172,15 @@ fn begin(policy: &Policy, n: usize, family: Family, to: &[End], wanted: &Test, p
             icmp: wanted.icmp,
             state: wanted.state,
             syn: wanted.proto == Some(L4Proto::TCP),
+            began_to: published.map_or(Vec::new(), |published| published.nets(family)),
+            began_to_port: published.and_then(Published::outside),
             ..ends
         };
         let chain = chain(&from, &to);
         let mut add = |test: &Test, limit, action, why: &str| {
             let test = Test { limit, ..test.clone() };
-            let (intent, why) = (Some(n), why.to_owned());
-            plan.add(Rule { chain, family, intent, why, test, action });
+            let (serves, why) = (Serves::Intent(n), why.to_owned());
+            plan.add(Rule { chain, family, serves, why, test, action });
         };
         if let Some(rate) = intent.limit_per_source.filter(|rate| rate.count > 0) {
             // What is within the rate of its source goes on; the rest ends here.
@@ -205,11 +224,12 @@ fn between(from: &Side, to: &Side) -> Test {
         output: to.interfaces.clone(),
         src: from.nets.clone(),
         dst: to.nets.clone(),
+        hairpin: from.interfaces.len() == 1 && from.interfaces == to.interfaces,
         ..Test::default()
     }
 }
 
-fn ends(intent: &Intent, role: Role) -> &[End] {
+pub(super) fn ends(intent: &Intent, role: Role) -> &[End] {
     match role {
         Role::Client => &intent.from,
         Role::Media if !intent.media.is_empty() => &intent.media,

@@ -1,9 +1,10 @@
 //! A rule in the words of nft.
 
-use crate::intent::{Policy, Rate, of};
+use crate::intent::{Policy, Rate, SourceTo, of};
 use crate::plan::{Action, Limit, Rule, State, Test};
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName, L4Proto};
+use std::net::SocketAddr;
 
 /// Characters of a log prefix.
 const PREFIX_MAX: usize = 100;
@@ -44,8 +45,9 @@ impl Words<'_> {
             words.extend(names("oifname", &test.output));
         }
         let header = header(rule.family);
-        let addressed =
-            [&test.src, &test.dst, &test.dst_except].iter().any(|nets| !nets.is_empty());
+        let addressed = [&test.src, &test.dst, &test.dst_except, &test.began_to]
+            .iter()
+            .any(|nets| !nets.is_empty());
         if !addressed && !both && test.icmp.is_none() {
             let family = if rule.family == Family::Ipv4 { "ipv4" } else { "ipv6" };
             words.push(format!("meta nfproto {family}"));
@@ -61,15 +63,20 @@ impl Words<'_> {
             words.push(String::from("ip6 hoplimit 255"));
         }
         words.extend(test.state.map(|state| format!("ct state {}", state_word(state))));
+        if test.translated {
+            words.push(String::from("ct status dnat"));
+        }
+        if !test.began_to.is_empty() {
+            words.push(format!("ct original {header} daddr {}", list(&test.began_to)));
+        }
+        words.extend(test.began_to_port.map(|port| format!("ct original proto-dst {port}")));
         words.extend(test.helper.map(|helper| format!("ct helper \"{helper}\"")));
         if test.reverse_path_fails {
             words.push(String::from("fib saddr . iif oif missing"));
         }
         words.extend(test.limit.as_ref().map(|limit| limit_words(limit, header)));
         words.push(action(rule));
-        if let Some(intent) = rule.intent.and_then(|n| self.policy.intents.get(n)) {
-            words.push(format!("comment \"{}\"", intent.name));
-        }
+        words.extend(rule.serves.name(self.policy).map(|name| format!("comment \"{name}\"")));
         words.join(" ")
     }
 
@@ -174,5 +181,22 @@ fn action(rule: &Rule) -> String {
             let prefix: String = prefix.trim_end().chars().take(PREFIX_MAX).collect();
             format!("log prefix \"{prefix} \"")
         }
+        Action::Destination(to, port) => {
+            let to = port.map_or(to.to_string(), |port| SocketAddr::new(*to, port).to_string());
+            format!("dnat {} to {to}", header(rule.family))
+        }
+        Action::Source(to, random) => source(*to, *random, header(rule.family)),
+    }
+}
+
+fn source(to: SourceTo, random: bool, header: &str) -> String {
+    let random = if random { " fully-random" } else { "" };
+    match to {
+        SourceTo::Masquerade => format!("masquerade{random}"),
+        SourceTo::Addresses(one, last) if one == last => {
+            format!("snat {header} to {one}{random}")
+        }
+        SourceTo::Addresses(first, last) => format!("snat {header} to {first}-{last}{random}"),
+        SourceTo::Unchanged => String::from("accept"),
     }
 }
