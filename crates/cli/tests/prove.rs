@@ -179,6 +179,31 @@ fn an_assertion_that_fails_shows_its_packet() {
 }
 
 #[test]
+fn witnesses_are_captures_that_replay_confirms() {
+    let dir = folder("prove-witness");
+    let line = format!("prove --format json {FTP} --witness DIR/shown");
+    let ran = run(&line, &dir, &[]);
+    let found = objects(&ran);
+    let shown: Vec<&Value> = found.iter().filter(|o| o["type"] == "exposure").collect();
+    assert_eq!(shown.len(), 2, "{}", ran.out);
+    for exposure in shown {
+        assert_eq!(exposure["confirmed"], true, "{exposure}");
+        let file = exposure["witness"].as_str().expect("a file");
+        let ran = run(&format!("replay --format json {FTP} {file}"), &dir, &[]);
+        let packets = ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let packets: Vec<Value> = packets.filter(|line: &Value| line["type"] == "packet").collect();
+        let last = packets.last().expect("packets");
+        assert_eq!((&last["ctstate"], &last["verdict"]), (&"RELATED".into(), &"accept".into()));
+    }
+    fs::write(dir.join("bad"), "high: cannot wan reach lan on tcp via ftp\n").expect("written");
+    let line = format!("prove --format json {FTP} --assert DIR/bad --witness DIR/shown");
+    let ran = run(&line, &dir, &[]);
+    let found = objects(&ran);
+    assert_eq!((ran.status, &found[0]["confirmed"]), (1, &true.into()), "{}", ran.out);
+    assert!(dir.join("shown/ipv4-assertion-high.pcapng").exists());
+}
+
+#[test]
 fn half_a_question_is_no_proof() {
     let dir = folder("prove-half");
     fs::write(dir.join("topology.toml"), TOPOLOGY).expect("written");

@@ -47,7 +47,14 @@ pub static HELPER: Helper = Helper {
         Row { options: &[("loose", "0")], ..PORT },
         Row { options: &[("loose", "0")], ..PASSIVE },
         Row { options: &[("loose", "1")], dst: Field::Payload, document: LOOSE_CELLS, ..PORT },
-        Row { options: &[("loose", "1")], dst: Field::Payload, document: LOOSE_CELLS, ..PASSIVE },
+        // An address is named in 227 only, which there is for IPv4 only.
+        Row {
+            options: &[("loose", "1")],
+            families: &[Family::Ipv4],
+            dst: Field::Payload,
+            document: LOOSE_CELLS,
+            ..PASSIVE
+        },
         EXTENDED_PASSIVE,
     ],
     guard: GuardDefaults::USUAL,

@@ -224,11 +224,21 @@ impl Gateway {
 
     /// Sends one packet, given from its network header on, and says what became of it.
     pub fn send(&mut self, ingress: Ingress, packet: &[u8]) -> Result<Answer, KernelError> {
+        self.send_as(ingress, None, packet)
+    }
+
+    /// The same from this sender on the link, where one is named.
+    pub fn send_as(
+        &mut self,
+        ingress: Ingress,
+        sender: Option<[u8; 6]>,
+        packet: &[u8],
+    ) -> Result<Answer, KernelError> {
         self.listen.drain(|_| {})?;
         self.collect_frames()?;
         let hook = match ingress {
             Ingress::Interface(name) => {
-                self.inject(name, packet)?;
+                self.inject(name, sender, packet)?;
                 Hook::Prerouting
             }
             Ingress::Local => {
@@ -246,8 +256,14 @@ impl Gateway {
         gathering.finish(emitted, fragment, |index| self.name_of(index))
     }
 
-    fn inject(&mut self, name: InterfaceName, packet: &[u8]) -> Result<(), KernelError> {
-        let link = self.link_facts(name, packet)?;
+    fn inject(
+        &mut self,
+        name: InterfaceName,
+        sender: Option<[u8; 6]>,
+        packet: &[u8],
+    ) -> Result<(), KernelError> {
+        let mut link = self.link_facts(name, packet)?;
+        link.src_mac = sender.or(link.src_mac);
         frame::build(&mut self.frame, packet, &link);
         let wire = self.ports.iter().find(|port| port.name == name).and_then(|p| p.wire.as_ref());
         let wire = wire.ok_or_else(|| KernelError::UnknownInterface(name.to_string()))?;

@@ -152,38 +152,10 @@ impl Reach<'_> {
 
     /// The children with what is copied from the master, and nothing else settled.
     fn moved(&self, row: &Row, guard: &Guard, direction: Direction, masters: &Set) -> Set {
-        let is_originator = |end| match end {
-            End::Originator => true,
-            End::Responder => false,
-            End::Sender => direction == Direction::Original,
-            End::Receiver => direction == Direction::Reply,
-        };
-        let address = |freedom| match freedom {
-            Freedom::Fixed(end) if is_originator(end) => Some(Field::Src),
-            Freedom::Fixed(_) => Some(Field::Dst),
-            _ => None,
-        };
-        let port = |freedom| match freedom {
-            Freedom::Fixed(end) if is_originator(end) => Some(Field::Sport),
-            Freedom::Fixed(_) => Some(Field::Dport),
-            _ => None,
-        };
-        let dst = match row.dst {
-            // The guard believes no other address than the sender's.
-            Freedom::Payload if guard.peer_only => address(Freedom::Fixed(End::Sender)),
-            freedom => address(freedom),
-        };
-        let proto = (row.proto == ProtoField::Master).then_some(Field::Proto);
-        let wanted = [
-            (address(row.src), Field::Src),
-            (dst, Field::Dst),
-            (port(row.sport), Field::Sport),
-            (port(row.dport), Field::Dport),
-            (proto, Field::Proto),
-        ];
+        let wanted = copied(row, guard, direction);
         let mut pairs: Vec<(Field, Field)> = Vec::new();
         let mut again: Vec<(Field, Field)> = Vec::new();
-        for (from, to) in wanted.into_iter().filter_map(|(from, to)| Some((from?, to))) {
+        for (from, to) in wanted {
             match pairs.iter().find(|(known, _)| *known == from) {
                 Some((_, first)) => again.push((*first, to)),
                 None => pairs.push((from, to)),
@@ -236,6 +208,41 @@ impl Reach<'_> {
         }
         children
     }
+}
+
+/// The fields of a master that a child has in fields of its own, as pairs of the master's field
+/// and the child's.
+pub(crate) fn copied(row: &Row, guard: &Guard, direction: Direction) -> Vec<(Field, Field)> {
+    let is_originator = |end| match end {
+        End::Originator => true,
+        End::Responder => false,
+        End::Sender => direction == Direction::Original,
+        End::Receiver => direction == Direction::Reply,
+    };
+    let address = |freedom| match freedom {
+        Freedom::Fixed(end) if is_originator(end) => Some(Field::Src),
+        Freedom::Fixed(_) => Some(Field::Dst),
+        _ => None,
+    };
+    let port = |freedom| match freedom {
+        Freedom::Fixed(end) if is_originator(end) => Some(Field::Sport),
+        Freedom::Fixed(_) => Some(Field::Dport),
+        _ => None,
+    };
+    let dst = match row.dst {
+        // The guard believes no other address than the sender's.
+        Freedom::Payload if guard.peer_only => address(Freedom::Fixed(End::Sender)),
+        freedom => address(freedom),
+    };
+    let proto = (row.proto == ProtoField::Master).then_some(Field::Proto);
+    let wanted = [
+        (address(row.src), Field::Src),
+        (dst, Field::Dst),
+        (port(row.sport), Field::Sport),
+        (port(row.dport), Field::Dport),
+        (proto, Field::Proto),
+    ];
+    wanted.into_iter().filter_map(|(from, to)| Some((from?, to))).collect()
 }
 
 /// In which directions an announcement may be made.

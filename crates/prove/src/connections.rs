@@ -56,7 +56,7 @@ impl Reach<'_> {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for row in self.rows(masters.helper) {
+        for row in self.rows_on(masters) {
             for direction in directions(row.announcer) {
                 let by_gateway = row.announcer == Announcer::Gateway;
                 let announcing = match by_gateway {
@@ -72,10 +72,20 @@ impl Reach<'_> {
     }
 
     /// The rows of a helper that hold here.
-    pub(crate) fn rows(&self, helper: u8) -> Vec<&'static Row> {
+    fn rows(&self, helper: u8) -> Vec<&'static Row> {
         let Some(instance) = self.given.instances.get(helper) else { return Vec::new() };
         let (profile, family) = (self.given.profile, self.family());
         instance.helper.rows(profile, family, &instance.options).collect()
+    }
+
+    /// The rows of the helper of `masters` that hold on these connections: on one that was
+    /// announced itself, a phone does not register (SIP), nor a gatekeeper send elsewhere (RAS).
+    pub(crate) fn rows_on(&self, masters: &Masters) -> Vec<&'static Row> {
+        let mut rows = self.rows(masters.helper);
+        if masters.parent.is_some() {
+            rows.retain(|row| !matches!(row.child, Some("sip" | "RAS")));
+        }
+        rows
     }
 
     /// The masters that the gateway itself opened: its broadcasts are among them.

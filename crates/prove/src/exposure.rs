@@ -12,9 +12,10 @@
 //! server's. A flow of TCP begins with SYN.
 
 use crate::addresses::{self, AddressRange};
-use crate::announce::{BESIDE, Masters, directions};
+use crate::announce::{BESIDE, Masters};
 use crate::boxes::Numbers;
 use crate::field::Field;
+pub use crate::hostile::Hostile;
 use crate::reach::Reach;
 use crate::readable::Between;
 use crate::situation::{Situation, Tracked};
@@ -24,55 +25,7 @@ use kinwall_terms::freedom::{Announcer, Row};
 use kinwall_terms::{Direction, InterfaceName, L4Proto};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-
-/// Who announces what it should not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hostile {
-    /// The end that opened the signalling connection.
-    Client,
-    /// The end that was called; of a broadcast query, whoever answers.
-    Server,
-    /// A third party that sends in the name of either.
-    Spoofer,
-}
-
-impl Hostile {
-    /// All of them.
-    pub const ALL: [Hostile; 3] = [Hostile::Client, Hostile::Server, Hostile::Spoofer];
-
-    /// `client`, `server` or `spoofer`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hostile::Client => "client",
-            Hostile::Server => "server",
-            Hostile::Spoofer => "spoofer",
-        }
-    }
-
-    /// What it is able to do.
-    pub fn powers(self) -> &'static str {
-        match self {
-            Hostile::Client => "opens signalling connections and sends any bytes on them",
-            Hostile::Server => "sends any bytes on the signalling connections it is called on",
-            Hostile::Spoofer => {
-                "sends any packet that anti-spoofing lets through from where its source cannot \
-                 live, hears nothing, and knows sequence numbers"
-            }
-        }
-    }
-
-    /// The directions of signalling in which it can announce `row`.
-    fn announces(self, row: &Row) -> &'static [Direction] {
-        match (self, row.announcer) {
-            (Hostile::Server, Announcer::Gateway) => &[Direction::Original],
-            (_, Announcer::Gateway) => &[],
-            (Hostile::Spoofer, announcer) => directions(announcer),
-            (Hostile::Client, Announcer::Originator | Announcer::Either) => &[Direction::Original],
-            (Hostile::Server, Announcer::Responder | Announcer::Either) => &[Direction::Reply],
-            _ => &[],
-        }
-    }
-}
+use std::rc::Rc;
 
 /// One end of signalling: where, and who there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +99,19 @@ pub struct Exposure {
     pub masters: Set,
     /// The children as a set: their first packets.
     pub children: Set,
+    /// Who can say what of which connections, to announce them.
+    pub(crate) announcements: Rc<[Announcing]>,
+}
+
+/// Announcements of one kind that somebody can make.
+#[derive(Clone, Debug)]
+pub(crate) struct Announcing {
+    /// What is announced.
+    pub(crate) row: &'static Row,
+    /// Said in this direction.
+    pub(crate) direction: Direction,
+    /// Of these connections: first packets by tuple and interface.
+    pub(crate) masters: Set,
 }
 
 /// What one helper lets pass, and by which rules.
@@ -249,25 +215,28 @@ impl Reach<'_> {
         let Some(instance) = self.given.instances.get(masters.helper).cloned() else {
             return Ok(());
         };
-        let mut classes: BTreeMap<u8, Vec<(&'static Row, Direction, Set)>> = BTreeMap::new();
-        for row in self.rows(masters.helper) {
-            for direction in hostile.announces(row) {
-                let by = self.signalling_of(hostile, row, *direction, masters)?;
-                classes.entry(row.class).or_default().push((row, *direction, by));
+        let mut classes: BTreeMap<u8, Vec<Announcing>> = BTreeMap::new();
+        for row in self.rows_on(masters) {
+            for direction in hostile.announces(row).iter().copied() {
+                let by = self.signalling_of(hostile, row, direction, masters)?;
+                let announcing = Announcing { row, direction, masters: by };
+                classes.entry(row.class).or_default().push(announcing);
             }
         }
         for (class, announcements) in classes {
-            let all = self.space.any_of(announcements.iter().map(|(_, _, set)| set));
+            let all = self.space.any_of(announcements.iter().map(|said| &said.masters));
             for part in self.parts(&all) {
                 (self.given.work)("what hostile peers could open");
                 let mut children = self.space.nothing();
-                for (row, direction, by) in &announcements {
-                    let by = self.space.and(by, &part.first);
-                    let by = self.space.forget(&by, &BESIDE);
+                let mut said = announcements.clone();
+                for Announcing { row, direction, masters } in &mut said {
+                    *masters = self.space.and(masters, &part.first);
+                    let by = self.space.forget(masters, &BESIDE);
                     let more = self.children(&instance, row, *direction, &by);
                     children = self.space.or(&children, &more);
                 }
-                let exposed = Exposed { hostile, class, masters, members, open, part: &part };
+                let said = said.into();
+                let exposed = Exposed { hostile, class, masters, members, open, part: &part, said };
                 self.describe(&exposed, &children, found)?;
             }
         }
@@ -442,6 +411,7 @@ impl Reach<'_> {
                     undecided,
                     masters: exposed.part.first.clone(),
                     children: set,
+                    announcements: Rc::clone(&exposed.said),
                 });
             }
         }
@@ -551,6 +521,7 @@ struct Exposed<'e> {
     members: &'e [Masters],
     open: &'e Open,
     part: &'e Part,
+    said: Rc<[Announcing]>,
 }
 
 /// Signalling that is said in one breath.

@@ -49,7 +49,8 @@ impl Sample {
                 return to_address(universe.family, outsider);
             }
             // The first address of a network is no host's, and the next one often a gateway's.
-            let inside = first.saturating_add(9).min(last.saturating_sub(1)).max(first);
+            let place = if field == Field::Src { 9 } else { 19 };
+            let inside = first.saturating_add(place).min(last.saturating_sub(1)).max(first);
             to_address(universe.family, inside)
         };
         let port = |field| {
@@ -59,6 +60,12 @@ impl Sample {
             u16::try_from(if takes_usual { usual } else { first }).unwrap_or(u16::MAX)
         };
         let proto = universe.protos.value(number(Field::Proto)).map_or(OTHER_PROTO, L4Proto);
+        let port = |field| match (port(field), proto) {
+            (0, L4Proto::ICMP | L4Proto::ICMPV6) => 0,
+            // Nobody announces port 0, nor is there anybody.
+            (0, _) => u16::from(universe.ports.bounds(number(field)).1 > 0),
+            (port, _) => port,
+        };
         Sample {
             input: universe.inputs.get(number(Field::Input) as usize).copied(),
             tuple: Tuple {

@@ -70,6 +70,21 @@ impl Reach<'_> {
         Ok(blamed)
     }
 
+    /// The strangers that pass, by situation: the simplest first.
+    pub(crate) fn strangers_that_pass(&mut self) -> Result<Vec<(Situation, Set)>, TooLarge> {
+        let mut forged = self.forged()?;
+        for (situation, set) in &mut forged {
+            *set = self.space.minus(set, &self.nobody(*situation));
+        }
+        let rank = |tracked| match tracked {
+            Tracked::First => 0,
+            Tracked::Untracked => 1,
+            _ => 2,
+        };
+        forged.sort_by_key(|(situation, _)| (rank(situation.tracked), situation.master));
+        Ok(forged)
+    }
+
     /// Every packet that passes and can be, by situation, from strangers and from nobody.
     fn forged(&mut self) -> Result<Vec<(Situation, Set)>, TooLarge> {
         let connections = self.connections()?;

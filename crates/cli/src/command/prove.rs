@@ -2,6 +2,7 @@
 
 mod ask;
 mod json;
+mod show;
 mod text;
 mod watch;
 
@@ -20,6 +21,7 @@ use kinwall_prove::space::TooLarge;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_prove::universe::UniverseBuilder;
 use kinwall_terms::Family;
+use show::{Shown, Witnesses};
 use std::path::PathBuf;
 use watch::Watch;
 
@@ -49,6 +51,14 @@ pub(crate) struct ProveArgs {
     /// status 1 when one fails
     #[arg(long = "assert", value_name = "FILE")]
     asserts: Vec<PathBuf>,
+    /// Write a witness for each exposure, each source that can be spoofed and each assertion that
+    /// fails: a capture whose last packet is what was found, replayed to confirm it
+    #[arg(long, value_name = "DIR")]
+    witness: Option<PathBuf>,
+    /// Have the real kernel confirm the witnesses too, in namespaces of its own (needs root,
+    /// iptables, nft and Linux 6.16)
+    #[arg(long, requires = "witness")]
+    confirm_in_kernel: bool,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -65,6 +75,9 @@ struct Found<'a> {
     book: &'a Rulebook<'a>,
     spoofing: Vec<Spoofing>,
     exposures: Vec<Exposure>,
+    /// By position; empty when none were asked for.
+    spoofing_shown: Vec<Shown>,
+    exposures_shown: Vec<Shown>,
 }
 
 /// Runs the command.
@@ -91,6 +104,13 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     if args.format == Format::Json && asked.is_empty() {
         json::powers()?;
     }
+    let mut witnesses = match &args.witness {
+        Some(folder) => {
+            let fresh = setup::engine(&rules, &args.rules, &args.gateway)?;
+            Some(Witnesses::new(folder, fresh, &rules, args.confirm_in_kernel)?)
+        }
+        None => None,
+    };
     for family in families {
         let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
         let assumed = engine.program(family).into_iter().flat_map(|program| program.assumed());
@@ -98,14 +118,26 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         let watch = Watch::new();
         let work = |what: &str| watch.show(&format!("{family}: {what}"));
         let reach = reach(&engine, &book, &asked, &work).map_err(too_large)?;
-        let mut found = Found { family, reach, book: &book, spoofing: vec![], exposures: vec![] };
+        let mut found = Found {
+            family,
+            reach,
+            book: &book,
+            spoofing: vec![],
+            exposures: vec![],
+            spoofing_shown: vec![],
+            exposures_shown: vec![],
+        };
         if asked.is_empty() {
-            let proved = prove(&mut found);
+            let proved = prove(&mut found).map_err(too_large);
+            let shown = proved.and_then(|()| match &mut witnesses {
+                Some(witnesses) => show::everything(witnesses, &mut found),
+                None => Ok(()),
+            });
             watch.end();
-            proved.map_err(too_large)?;
+            shown?;
             print(&args, &rules, &found)?;
         } else {
-            ask::answer(&args, &rules, &mut found, &mut asked)?;
+            ask::answer(&args, &rules, &mut found, &mut asked, witnesses.as_mut())?;
             watch.end();
         }
     }

@@ -1,5 +1,6 @@
 //! Questions on the command line, and files of what is expected of the answers.
 
+use super::show::{Shown, Witnesses};
 use super::{Found, ProveArgs, json, text};
 use crate::args::Format;
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub(super) struct Asked {
 struct Answered {
     packet: Option<String>,
     certain: bool,
+    shown: Option<Shown>,
 }
 
 /// The questions of the command line and of files.
@@ -81,15 +83,25 @@ pub(super) fn answer(
     rules: &Rules,
     found: &mut Found<'_>,
     asked: &mut [Asked],
+    mut witnesses: Option<&mut Witnesses>,
 ) -> Result<(), Failure> {
     for asked in asked.iter_mut().filter(|asked| asked.question.concerns(found.family)) {
         let answer =
             found.reach.answer(&asked.question).map_err(|e: TooLarge| super::too_large(e))?;
         let packet = answer.packet.as_ref().map(|packet| packet_text(found, packet, answer.via));
+        let fails = !asked.question.expected && answer.packet.is_some();
+        let shown = match (&mut witnesses, &asked.name) {
+            (Some(witnesses), Some(name)) if fails => {
+                let witness = found.reach.witness_of_answer(&answer).map_err(super::too_large)?;
+                let name = format!("{}-assertion-{name}", found.family);
+                Some(witnesses.show(&name, witness.as_ref())?)
+            }
+            _ => None,
+        };
         if asked.name.is_none() {
             print(args, rules, found, &asked.text, &answer, packet.as_deref())?;
         }
-        asked.answers.push((found.family, Answered { packet, certain: answer.certain }));
+        asked.answers.push((found.family, Answered { packet, certain: answer.certain, shown }));
     }
     Ok(())
 }
@@ -150,14 +162,22 @@ pub(super) fn judge(args: &ProveArgs, asked: &[Asked]) -> Result<(), Failure> {
         failed |= !holds;
         let witness = passes.and_then(|(_, answer)| answer.packet.as_deref());
         let witness = witness.filter(|_| !holds && !asked.question.expected);
+        let shown = passes.and_then(|(_, answer)| answer.shown.as_ref());
         if args.format == Format::Json {
-            let object =
+            let mut object =
                 json!({"type": "assertion", "name": name, "holds": holds, "witness": witness});
+            if shown.is_some() {
+                object["packet"] = witness.into();
+            }
+            json::witness(&mut object, shown);
             writeln!(out, "{object}")?;
         } else {
             let word = if holds { "holds" } else { "FAILS" };
-            let shown = witness.map(|packet| format!("\n      {packet}")).unwrap_or_default();
-            writeln!(out, "{word} {}{shown}", asked.text)?;
+            let packet = witness.map(|packet| format!("\n      {packet}")).unwrap_or_default();
+            writeln!(out, "{word} {}{packet}", asked.text)?;
+            if let Some(shown) = shown {
+                writeln!(out, "      {}", text::witness(shown))?;
+            }
         }
     }
     out.flush()?;

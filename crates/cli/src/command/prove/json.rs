@@ -1,6 +1,7 @@
 //! What was proved, one JSON object a line; `docs/prove.schema.json` describes them.
 
 use super::Found;
+use super::show::Shown;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use kinwall_prove::addresses::{self, AddressRange};
@@ -15,13 +16,31 @@ use std::io::Write;
 /// Prints everything found.
 pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    for spoofing in &found.spoofing {
-        writeln!(out, "{}", self::spoofing(rules, found, spoofing))?;
+    for (at, spoofing) in found.spoofing.iter().enumerate() {
+        let mut object = self::spoofing(rules, found, spoofing);
+        witness(&mut object, found.spoofing_shown.get(at).filter(|_| !spoofing.is_none()));
+        writeln!(out, "{object}")?;
     }
-    for exposure in &found.exposures {
-        writeln!(out, "{}", self::exposure(rules, found, exposure))?;
+    for (at, exposure) in found.exposures.iter().enumerate() {
+        let mut object = self::exposure(rules, found, exposure);
+        witness(&mut object, found.exposures_shown.get(at));
+        writeln!(out, "{object}")?;
     }
     Ok(out.flush()?)
+}
+
+/// Adds the witness, where one was asked for.
+pub(super) fn witness(object: &mut Value, shown: Option<&Shown>) {
+    if let (Some(shown), Some(fields)) = (shown, object.as_object_mut()) {
+        fields.insert("witness".to_owned(), shown.file.clone().into());
+        fields.insert("confirmed".to_owned(), shown.confirmed.into());
+        if let Some(in_kernel) = shown.in_kernel {
+            fields.insert("confirmed_in_kernel".to_owned(), in_kernel.into());
+        }
+        if let Some(instead) = &shown.instead {
+            fields.insert("instead".to_owned(), instead.clone().into());
+        }
+    }
 }
 
 /// Prints what hostile parties are able to do, once for all answers.

@@ -3,6 +3,7 @@
 mod exposure;
 
 use super::Found;
+use super::show::Shown;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use anstyle::{AnsiColor, Style};
@@ -30,7 +31,7 @@ fn spoofing(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{BOLD}{}: spoofing{BOLD:#}", found.family)?;
     let width = found.spoofing.iter().map(|s| s.input.as_str().len()).max().unwrap_or(0);
-    for spoofing in &found.spoofing {
+    for (at, spoofing) in found.spoofing.iter().enumerate() {
         write!(out, "  {:width$}  ", spoofing.input)?;
         if spoofing.is_none() {
             writeln!(out, "{GOOD}none: proved{GOOD:#}{}", nobody(spoofing.unspecified))?;
@@ -59,8 +60,30 @@ fn spoofing(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
             indent(&mut out)?;
             writeln!(out, "{DIM}depends on {question}{DIM:#}")?;
         }
+        if let Some(shown) = found.spoofing_shown.get(at) {
+            indent(&mut out)?;
+            writeln!(out, "{}", witness(shown))?;
+        }
     }
     Ok(out.flush()?)
+}
+
+/// Where the witness is, and who confirms it.
+pub(super) fn witness(shown: &Shown) -> String {
+    let Some(file) = &shown.file else {
+        return format!("{ODD}no witness{ODD:#}: no packets were found that do it, one by one");
+    };
+    let by_kernel = match shown.in_kernel {
+        Some(true) => " and by the kernel",
+        Some(false) => ", not by the kernel",
+        None => "",
+    };
+    let word = match shown.confirmed {
+        true => format!("{DIM}confirmed by replay{by_kernel}{DIM:#}"),
+        false => format!("{ODD}not confirmed{by_kernel}{ODD:#}"),
+    };
+    let instead = shown.instead.as_deref().map(|what| format!(": {what}")).unwrap_or_default();
+    format!("{DIM}witness {file}{DIM:#} {word}{instead}")
 }
 
 fn nobody(passes: bool) -> &'static str {

@@ -1,7 +1,7 @@
 //! Exposure, for people: by signalling connection, who could open what.
 
 use super::super::Found;
-use super::{BAD, BOLD, DIM, GOOD, ODD, because, list, undecided};
+use super::{BAD, BOLD, DIM, GOOD, ODD, because, list, undecided, witness};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use kinwall_prove::addresses::AddressRange;
@@ -22,16 +22,19 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
             writeln!(out, "  {DIM}a hostile {} {}{DIM:#}", who.name(), who.powers())?;
         }
     }
-    let mut left: Vec<&Exposure> = found.exposures.iter().collect();
-    while let Some(first) = left.first().copied() {
+    let mut left: Vec<(usize, &Exposure)> = found.exposures.iter().enumerate().collect();
+    while let Some((_, first)) = left.first().copied() {
         writeln!(out, "  {}", signalling(found, first.helper, &first.signalling))?;
         let same = |other: &Exposure| {
             (other.helper, &other.signalling) == (first.helper, &first.signalling)
         };
-        for exposure in left.iter().filter(|other| same(other)) {
+        for (at, exposure) in left.iter().filter(|(_, other)| same(other)) {
             opened(&mut out, rules, found, exposure)?;
+            if let Some(shown) = found.exposures_shown.get(*at) {
+                writeln!(out, "            {}", witness(shown))?;
+            }
         }
-        left.retain(|other| !same(other));
+        left.retain(|(_, other)| !same(other));
     }
     Ok(out.flush()?)
 }
