@@ -19,8 +19,8 @@ const LINES_MAX: usize = 20;
 pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
     for &family in families {
         let translates = |table: Table, rule: &Rule| {
-            table == Table::Nat
-                && !matches!(rule.target, None | Some(Target::Return | Target::Jump(_)))
+            let wanted = rule.target.as_ref().and_then(Target::wanted);
+            table == Table::Nat && wanted.is_some()
         };
         if let Some(lines) = lines(rules, family, translates).filter(|_| !engine.translates(family))
         {

@@ -95,8 +95,7 @@ fn a_finding_names_chain_and_handle_in_the_words_of_nft() {
     assert!(ran.out.contains(place), "{}", ran.out);
     assert!(ran.out.contains("ct state vmap { established : accept, related : accept }"));
     assert!(ran.out.contains("ct state related ct helper \"NAME\""), "{}", ran.out);
-    let said = "address translation is not applied, its chains are passed over: inet fw4 srcnat";
-    assert!(ran.err.contains(said), "{}", ran.err);
+    assert!(!ran.err.contains("inet fw4 srcnat"), "{}", ran.err);
 }
 
 #[test]

@@ -21,6 +21,8 @@ mod h323;
 mod line;
 #[path = "agreement/nat.rs"]
 mod nat;
+#[path = "agreement/nat_nft.rs"]
+mod nat_nft;
 #[path = "agreement/nft.rs"]
 mod nft;
 #[path = "agreement/ours.rs"]

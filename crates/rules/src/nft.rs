@@ -5,6 +5,7 @@
 //! knows what it was written as ([`Native`](crate::ruleset::Native)). What the model has no words
 //! for becomes a match that nobody can decide ([`crate::matches::nft`]), and is said.
 //!
+//! * `translate`: statements that translate addresses;
 //! * `steps`: a rule as what it asks and does, in its order; `field`: the left side of a
 //!   comparison; `value`: the right one;
 //! * `emit`: steps as rules, `atom`: a rule that grows;
@@ -23,6 +24,7 @@ mod json;
 mod notes;
 mod steps;
 mod text;
+mod translate;
 mod value;
 
 use crate::diagnostic::{Diagnostic, Mistakes, Span};
@@ -81,7 +83,6 @@ fn bases<'a>(index: &Index<'a>, family: Family) -> Vec<Base<'a>> {
         .chains
         .iter()
         .filter(|chain| [own, "inet"].contains(&chain.family.as_str()))
-        .filter(|chain| chain.kind.as_deref() != Some("nat"))
         .filter_map(|chain| {
             let hook = match chain.hook.as_deref()? {
                 "prerouting" => Hook::Prerouting,

@@ -128,7 +128,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Opening packets of a flow: each opens another connection.
-fn openings(src: IpAddr, dst: IpAddr) -> Vec<Packet> {
+pub(crate) fn openings(src: IpAddr, dst: IpAddr) -> Vec<Packet> {
     let query = if src.is_ipv4() { 8 } else { 128 };
     let syn = emit::Tcp::new(4000, 4050).flags(TcpFlags::SYN).seq(1000);
     let low = emit::Tcp::new(600, 80).flags(TcpFlags::SYN).seq(2000);
@@ -263,7 +263,7 @@ impl Pair<'_> {
     }
 
     /// A connection is opened; its peer answers, the opener goes on, and a router complains.
-    fn converse(&mut self, from: Ingress, opening: &[u8]) {
+    pub(crate) fn converse(&mut self, from: Ingress, opening: &[u8]) {
         let Some((out, seen)) = self.send("opening", from, opening) else { return };
         let back = Ingress::Interface(out);
         if let Some(answer) = answer(&seen) {

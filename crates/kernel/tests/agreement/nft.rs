@@ -192,7 +192,7 @@ fn ruleset(random: &mut Random) -> String {
 }
 
 /// What nft prints of a rule set, in a namespace with the world's interfaces.
-fn listing(script: &str) -> Result<String, String> {
+pub(crate) fn listing(script: &str) -> Result<String, String> {
     let make = "for i in eth0 eth1 eth2; do ip tuntap add dev $i mode tap; done; \
                 nft -f - && nft -j list ruleset";
     let mut child = Command::new("unshare")

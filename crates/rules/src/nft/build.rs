@@ -40,6 +40,7 @@ const MANGLING: i64 = -100;
 impl Base<'_> {
     fn slot(&self) -> (Table, Hook) {
         let table = match self.hook {
+            _ if self.chain.kind.as_deref() == Some("nat") => Table::Nat,
             Hook::Prerouting | Hook::Output if self.priority < TRACKING => Table::Raw,
             Hook::Prerouting | Hook::Postrouting => Table::Mangle,
             _ if self.priority < MANGLING => Table::Mangle,
@@ -479,7 +480,9 @@ impl Chains for Builder<'_, '_> {
         Some(match verdict {
             Verdict::Continue => return None,
             Verdict::Accept => self.env.accept(),
-            Verdict::Stop(_) if helpers => self.env.accept(),
+            Verdict::Stop(_) | Verdict::Translate(_) if helpers => self.env.accept(),
+            // No other chain at the hook is asked about a connection that is translated.
+            Verdict::Translate(target) => target.clone(),
             Verdict::Stop(target) => target.clone(),
             Verdict::Return => match self.env.policy {
                 None => Target::Return,

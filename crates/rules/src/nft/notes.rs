@@ -73,11 +73,6 @@ impl Notes {
         let edge =
             chains().filter(|chain| matches!(chain.hook.as_deref(), Some("ingress" | "egress")));
         say(edge.map(name).collect(), "chains at the device itself are not looked at");
-        let nat = chains().filter(|chain| chain.kind.as_deref() == Some("nat"));
-        say(
-            nat.map(name).collect(),
-            "address translation is not applied, its chains are passed over",
-        );
         let rules = |key: &str| -> Vec<String> {
             let has = |value: &Value| value.get(key).is_some();
             let rules = listing.rules.iter().filter(|rule| is_read(&rule.family, &rule.table));

@@ -40,6 +40,8 @@ pub(super) enum Step {
 pub(super) enum Verdict {
     /// This base chain lets the packet pass.
     Accept,
+    /// The connection is translated, and the packet passes.
+    Translate(Target),
     /// The packet goes no further: dropped, refused or queued.
     Stop(Target),
     /// The next rule.
@@ -114,8 +116,12 @@ impl Reader<'_> {
                 Some(vec![Step::Ask(Literal::One(asked)), Step::Helper(object.kind.clone()?)])
             }
             // They count, or give what the model does not follow.
-            "counter" | "last" | "masquerade" | "snat" | "dnat" | "redirect" | "ct timeout"
-            | "secmark" | "flow" | "dup" | "reset" => Some(Vec::new()),
+            "counter" | "last" | "ct timeout" | "secmark" | "flow" | "dup" | "reset" => {
+                Some(Vec::new())
+            }
+            "masquerade" | "snat" | "dnat" | "redirect" => {
+                Some(self.translation(key, value, inner))
+            }
             _ => None,
         }
     }
@@ -218,7 +224,7 @@ impl Reader<'_> {
     }
 
     /// The elements of a named set that no packet changes.
-    fn named(&self, name: &str) -> Option<&[Value]> {
+    pub(super) fn named(&self, name: &str) -> Option<&[Value]> {
         let name = name.strip_prefix('@')?;
         let (family, table) = self.table;
         if self.changing.contains(&(family, table, name.to_owned())) {
@@ -293,21 +299,23 @@ impl Reader<'_> {
         for entry in entries.iter().take(ELEMENTS_MAX) {
             let [from, to] = entry.as_array()?.as_slice() else { return None };
             let verdict = self.verdict(to)?;
-            let literals = self.literals(key, &[element(from)], false)?;
-            let mut alternatives = vec![Vec::new()];
-            for literal in literals {
-                match literal {
-                    Literal::One(atom) => {
-                        alternatives.iter_mut().for_each(|a: &mut Vec<Atom>| a.push(atom.clone()));
-                    }
-                    Literal::Any(any) => {
-                        let [only] = any.as_slice() else { return None };
-                        alternatives.iter_mut().for_each(|a| a.extend(only.iter().cloned()));
-                    }
-                    Literal::NoneOf(_) => return None,
+            all.push((self.atoms(key, element(from))?, verdict));
+        }
+        Some(all)
+    }
+
+    /// What must hold for the key of a map to be that of an entry.
+    pub(super) fn atoms(&self, key: &Value, from: &Value) -> Option<Vec<Atom>> {
+        let mut all = Vec::new();
+        for literal in self.literals(key, &[from], false)? {
+            match literal {
+                Literal::One(atom) => all.push(atom),
+                Literal::Any(any) => {
+                    let [only] = any.as_slice() else { return None };
+                    all.extend(only.iter().cloned());
                 }
+                Literal::NoneOf(_) => return None,
             }
-            all.extend(alternatives.into_iter().map(|atoms| (atoms, verdict.clone())));
         }
         Some(all)
     }
@@ -354,7 +362,7 @@ const NEGATED_MAX: usize = 16;
 const RATE_SCALE: u64 = 1_000_000;
 
 /// An element without what is kept beside it.
-fn element(value: &Value) -> &Value {
+pub(super) fn element(value: &Value) -> &Value {
     value.get("elem").and_then(|elem| elem.get("val")).unwrap_or(value)
 }
 

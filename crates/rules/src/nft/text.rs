@@ -31,6 +31,7 @@ pub(super) fn statement(value: &Value) -> String {
         "ct helper" | "ct timeout" | "ct expectation" => format!("{key} set {}", quoted(inner)),
         "jump" | "goto" => format!("{key} {}", field("target")),
         "limit" => limit(inner),
+        "snat" | "dnat" | "masquerade" | "redirect" => translation(key, inner),
         "log" => match inner.get("prefix").and_then(Value::as_str) {
             Some(prefix) => format!("log prefix \"{prefix}\""),
             None => String::from("log"),
@@ -52,6 +53,27 @@ pub(super) fn statement(value: &Value) -> String {
         _ if inner.is_null() => key.to_owned(),
         _ => format!("{key} {}", expression(inner)),
     }
+}
+
+/// `dnat ip to 10.1.0.10:80 persistent`, `masquerade to :1024-65535 random`.
+fn translation(key: &str, inner: &Value) -> String {
+    let field = |name: &str| inner.get(name).map(expression);
+    let mut words = vec![key.to_owned()];
+    words.extend(field("family"));
+    let address = field("addr").map(|text| match inner.get("port") {
+        Some(_) if text.contains(':') => format!("[{text}]"),
+        _ => text,
+    });
+    let port = field("port").map_or(String::new(), |port| format!(":{port}"));
+    let to = format!("{}{port}", address.unwrap_or_default());
+    if !to.is_empty() {
+        words.push(format!("to {to}"));
+    }
+    words.extend(match inner.get("flags") {
+        Some(Value::Array(list)) => Some(list.iter().map(expression).collect::<Vec<_>>().join(",")),
+        flag => flag.map(expression),
+    });
+    words.join(" ")
 }
 
 fn right(inner: &Value) -> String {
