@@ -10,6 +10,7 @@ pub mod finding;
 pub mod gateway;
 pub mod registry;
 mod sources;
+mod translation;
 pub mod visit;
 
 pub use finding::{Finding, Place, Severity};

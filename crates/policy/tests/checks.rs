@@ -1,7 +1,7 @@
 //! Every check on rules that have what it looks for, and on the nearest rules that do not.
 
 use kinwall_helpers::Instances;
-use kinwall_policy::audit::{CHECKS, Finding, Gateway, Refused, Severity, audit};
+use kinwall_policy::audit::{CHECKS, Check, Finding, Gateway, Refused, Severity, audit};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_terms::{Family, KernelVersion, Profile};
 use kinwall_topology::Topology;
@@ -385,4 +385,157 @@ fn a_comment_allows_a_finding_and_no_other() {
 #[test]
 fn codes_are_unique_and_in_order() {
     assert!(CHECKS.windows(2).all(|pair| pair[0].code < pair[1].code));
+    let texts = |check: &Check| [check.title, check.why, check.exploit, check.nft];
+    for check in CHECKS {
+        assert!(texts(check).iter().all(|text| text.len() > 10), "{}", check.code);
+    }
+}
+
+/// A gateway with an outside, and two networks inside.
+const TWO_INSIDE: &str = "[[interface]]\nname = 'eth0'\naddresses = ['192.0.2.1/24']\n\
+    default = true\n[[interface]]\nname = 'eth1'\naddresses = ['10.1.0.1/24']\n[[interface]]\n\
+    name = 'eth2'\naddresses = ['10.2.0.1/24']\n";
+
+/// Rules of the nat table, from line 2, then of the filter table.
+fn nat(nat: &str, filter: &str) -> String {
+    format!("*nat\n{nat}\nCOMMIT\n*filter\n:FORWARD DROP [0:0]\n{filter}\nCOMMIT\n")
+}
+
+/// Each row: rules of nat, of the filter table, and what is found of `code`.
+fn translated(code: &str, rows: &[(&str, &str, &[&str])]) {
+    for (before, behind, expected) in rows {
+        let v4 = nat(before, behind);
+        check(code, Case { v4: &v4, topology: TWO_INSIDE, ..Case::default() }, expected);
+    }
+}
+
+const SSH: &str = "-A PREROUTING -d 192.0.2.1/32 -i eth0 -p tcp -m tcp --dport 2222 -j DNAT \
+                   --to-destination 10.1.0.5:22";
+const WEB: &str = "-A PREROUTING -d 192.0.2.1/32 -i eth0 -p tcp -m tcp --dport 80 -j DNAT \
+                   --to-destination 10.1.0.5:8080";
+const HOST: &str = "-A PREROUTING -d 192.0.2.9/32 -i eth0 -j DNAT --to-destination 10.1.0.5";
+const TO_SSH: &str = "-A FORWARD -d 10.1.0.5/32 -i eth0 -p tcp -m tcp --dport 22 -m conntrack \
+                      --ctstate NEW,ESTABLISHED -j ACCEPT";
+const TO_8080: &str = "-A FORWARD -d 10.1.0.5/32 -p tcp -m tcp --dport 8080 -j ACCEPT";
+
+#[test]
+fn published() {
+    let known = SSH.replace("-A PREROUTING", "-A PREROUTING -s 198.51.100.0/24");
+    let from_inside = SSH.replace("-i eth0", "-i eth2");
+    let narrow = TO_SSH.replace("-A FORWARD", "-A FORWARD -s 198.51.100.0/24");
+    let all = "-A FORWARD -d 10.1.0.5/32 -j ACCEPT";
+    translated(
+        "KW050",
+        &[
+            (SSH, TO_SSH, &["KW050:2"]),
+            (SSH, "-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", &["KW050:2"]),
+            (&known, TO_SSH, &[]),
+            (&from_inside, TO_SSH, &[]),
+            (SSH, &narrow, &[]),
+            (SSH, TO_8080, &[]),
+            (WEB, TO_8080, &[]),
+            (HOST, all, &["KW050:2"]),
+            (HOST, TO_8080, &[]),
+        ],
+    );
+    let open = nat(HOST, all);
+    let case = Case { v4: &open, topology: TWO_INSIDE, ..Case::default() };
+    assert_eq!(severities("KW050", case), [Severity::Error]);
+    // Without a topology the rule's own interface is the outside.
+    check("KW050", Case { v4: &nat(SSH, TO_SSH), ..Case::default() }, &["KW050:2"]);
+}
+
+#[test]
+fn filtered_behind_translation() {
+    let outside = "-A FORWARD -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j ACCEPT";
+    let port = "-A FORWARD -d 10.1.0.5/32 -p tcp -m tcp --dport 80 -j ACCEPT";
+    translated(
+        "KW051",
+        &[
+            (WEB, outside, &["KW051:6"]),
+            (WEB, port, &["KW051:6"]),
+            (WEB, TO_8080, &[]),
+            (WEB, &format!("{TO_8080}\n{port}"), &[]),
+            (HOST, port, &[]),
+        ],
+    );
+    let told = "-A FORWARD -d 10.1.0.5/32 -p tcp -m conntrack --ctstate NEW --ctorigdst 192.0.2.1 \
+                -j ACCEPT";
+    let wide = "-A FORWARD -d 10.1.0.5/32 -p tcp -j ACCEPT";
+    let dnat = "-A FORWARD -d 10.1.0.5/32 -m conntrack --ctstate DNAT -j ACCEPT";
+    translated(
+        "KW052",
+        &[
+            (WEB, wide, &["KW052:6"]),
+            (WEB, "-A FORWARD -d 10.1.0.0/24 -i eth0 -p tcp -j ACCEPT", &["KW052:6"]),
+            (WEB, "-A FORWARD -d 10.1.0.5/32 -i eth2 -p tcp -j ACCEPT", &[]),
+            (WEB, TO_8080, &[]),
+            (&format!("{WEB}\n{SSH}"), &format!("{TO_8080}\n{TO_SSH}"), &[]),
+            (WEB, told, &[]),
+            (WEB, dnat, &[]),
+            (HOST, wide, &[]),
+        ],
+    );
+    // A test for translation is one that packets can pass.
+    translated("KW044", &[(WEB, dnat, &[])]);
+    translated("KW001", &[(WEB, dnat, &[])]);
+}
+
+#[test]
+fn translated_sources() {
+    let out = "-A POSTROUTING -o eth0 -j MASQUERADE";
+    let all = "-A POSTROUTING -j MASQUERADE";
+    let lan = "-A POSTROUTING -s 10.1.0.0/24 -j SNAT --to-source 192.0.2.1";
+    let back = "-A POSTROUTING -s 10.1.0.0/24 -m conntrack --ctstate DNAT -j MASQUERADE";
+    translated(
+        "KW053",
+        &[
+            (out, "", &[]),
+            (all, "", &["KW053:2"]),
+            (lan, "", &["KW053:2"]),
+            (&format!("-A POSTROUTING -d 10.0.0.0/8 -j ACCEPT\n{all}"), "", &[]),
+            ("-A POSTROUTING -s 10.1.0.0/24 ! -d 10.0.0.0/8 -j MASQUERADE", "", &[]),
+            ("-A POSTROUTING -d 10.1.0.5/32 -j MASQUERADE", "", &[]),
+            (back, "", &[]),
+        ],
+    );
+    check("KW053", Case { v4: &nat(all, ""), ..Case::default() }, &["KW053:2"]);
+    check("KW053", Case { v4: &nat(lan, ""), ..Case::default() }, &["KW053:2"]);
+    let forward = "-A FORWARD -i eth2 -o eth0 -j ACCEPT";
+    translated(
+        "KW054",
+        &[
+            (out, forward, &[]),
+            ("-A POSTROUTING -s 10.1.0.0/24 -o eth0 -j MASQUERADE", forward, &["KW054"]),
+            ("-A POSTROUTING -s 10.2.0.0/24 -o eth0 -j MASQUERADE", forward, &[]),
+            ("", "-A FORWARD -i eth2 -o eth1 -j ACCEPT", &[]),
+            ("", "-A FORWARD -i eth2 -o eth0 -d 198.51.100.9/32 -j ACCEPT", &[]),
+        ],
+    );
+    let untranslated = nat("", forward);
+    let case = Case { v4: &untranslated, topology: TWO_INSIDE, ..Case::default() };
+    assert_eq!(severities("KW054", case), [Severity::Note]);
+    let behind = TWO_INSIDE.replace("192.0.2.1", "192.168.0.2");
+    check("KW054", Case { v4: &untranslated, topology: &behind, ..Case::default() }, &[]);
+}
+
+#[test]
+fn helpers_and_translation() {
+    let rules = |ct: &str| {
+        let raw = raw(ct);
+        let ftp = "-A PREROUTING -d 192.0.2.1/32 -i eth0 -p tcp -m tcp --dport 21 -j DNAT \
+                   --to-destination 10.1.0.5:2121";
+        format!("{raw}{}", nat(ftp, ""))
+    };
+    let inside = "-A PREROUTING -d 10.1.0.5/32 -p tcp -m tcp --dport 2121 -j CT --helper ftp";
+    let outside = "-A PREROUTING -d 192.0.2.1/32 -p tcp -m tcp --dport 21 -j CT --helper ftp";
+    let other = "-A PREROUTING -d 10.1.0.9/32 -p tcp -m tcp --dport 2121 -j CT --helper ftp";
+    for (ct, expected) in [
+        (inside.to_owned(), &["KW055:2"][..]),
+        (outside.to_owned(), &[]),
+        (other.to_owned(), &[]),
+        (format!("{inside}\n{outside}"), &[]),
+    ] {
+        check("KW055", Case { v4: &rules(&ct), ..Case::default() }, expected);
+    }
 }

@@ -8,10 +8,12 @@ mod ct_without_port;
 mod ct_wrong_direction;
 mod dangerous_option;
 mod forward_open;
+mod helper_behind_translation;
 mod helper_in_vain;
 mod helper_name_unknown;
 mod helper_not_in_output;
 mod helper_on_tls;
+mod inside_translated;
 mod invalid_not_dropped;
 mod ipv6_open;
 mod loose_reverse_path;
@@ -19,6 +21,10 @@ mod module_ports;
 mod never_matches;
 mod never_reached;
 mod no_anti_spoofing;
+mod outside_port_behind;
+mod private_source;
+mod published_host_open;
+mod published_to_anybody;
 mod related_icmp_unbounded;
 mod related_in_vain;
 mod related_privileged_ports;
@@ -46,6 +52,7 @@ pub static CHECKS: &[Check] = &[
               accepts what any helper makes of any payload, those you did not think of included.",
         exploit: "A web page makes a browser inside send a line that looks like a PORT or REGISTER \
                   command, and the port it names is open from outside.",
+        nft: "ct state related ct helper \"ftp\" ... accept, in place of ct state related accept",
         run: related_without_helper::run,
     },
     Check {
@@ -56,6 +63,7 @@ pub static CHECKS: &[Check] = &[
         why: "The payload chooses addresses that the helper's protocol does not fix. A rule \
               without addresses lets it choose among all hosts.",
         exploit: "A forged command names another host, and the rule has nothing against that host.",
+        nft: "ip saddr and ip daddr (or @set) beside ct state related ct helper \"ftp\"",
         run: related_without_address::run,
     },
     Check {
@@ -66,6 +74,7 @@ pub static CHECKS: &[Check] = &[
         why: "Data flows of these protocols use ports from 1024 on. A rule without ports lets the \
               payload name 22 or 445 as well.",
         exploit: "PORT 10,1,0,5,0,22 in a forged command opens the SSH port of 10.1.0.5.",
+        nft: "tcp dport 1024-65535 beside ct state related ct helper \"ftp\"",
         run: related_privileged_ports::run,
     },
     Check {
@@ -78,6 +87,9 @@ pub static CHECKS: &[Check] = &[
               not assigned and its protocol breaks without a message.",
         exploit: "None by itself; the usual repair, accepting high ports from everywhere, is the \
                   hole.",
+        nft: "an accept ends its own base chain only: give the helper out (ct helper set) in a \
+              chain \
+              ahead of it, or name the exception before",
         run: accept_before_ct::run,
     },
     Check {
@@ -88,6 +100,9 @@ pub static CHECKS: &[Check] = &[
         why: "Some ICMP errors are needed (path MTU discovery), others are not (redirects, source \
               quench). A rate keeps a flood of forged errors from reaching hosts.",
         exploit: "Forged errors that quote a live connection slow it down or reset it.",
+        nft: "icmp type { destination-unreachable, time-exceeded, parameter-problem } ct state \
+              related \
+              limit rate 100/second accept",
         run: related_icmp_unbounded::run,
     },
     Check {
@@ -99,6 +114,8 @@ pub static CHECKS: &[Check] = &[
               address. Nobody decided that for any of them.",
         exploit: "A browser is made to post to port 6667 of the attacker's host, and the helper \
                   believes the DCC command in the post.",
+        nft: "ct helper set \"ftp-tcp\" in rules of your own; the sysctl is the same for both \
+              tools",
         run: automatic_assignment::run,
     },
     Check {
@@ -109,6 +126,8 @@ pub static CHECKS: &[Check] = &[
         why: "The option has a port read on every address, where a CT rule names the one server. \
               It also renames the helper, so rules that ask for its plain name may not match.",
         exploit: "Any host that offers that port is read as if it were the server.",
+        nft: "ct helper NAME { type \"ftp\" protocol tcp; } and tcp dport 2121 ct helper set \
+              \"NAME\"",
         run: module_ports::run,
     },
     Check {
@@ -119,6 +138,7 @@ pub static CHECKS: &[Check] = &[
         why: "The option lets the payload name addresses other than the two peers. That is what \
               the default refuses.",
         exploit: "A forged command or answer names a third host, and the flow to it is RELATED.",
+        nft: "the options are those of the kernel's modules, whatever tool writes the rules",
         run: dangerous_option::run,
     },
     Check {
@@ -130,6 +150,7 @@ pub static CHECKS: &[Check] = &[
               everybody's traffic to that port.",
         exploit: "The attacker offers the port himself and answers with the command that opens a \
                   flow.",
+        nft: "ip daddr ADDRESS tcp dport 21 ct helper set \"ftp-tcp\"",
         run: ct_without_destination::run,
     },
     Check {
@@ -140,6 +161,7 @@ pub static CHECKS: &[Check] = &[
         why: "Every connection of the protocol is read as if it were this one. Any text that looks \
               like a command is believed.",
         exploit: "A web form, a mail or a chat line holds the command.",
+        nft: "tcp dport 21 beside ct helper set \"ftp-tcp\"",
         run: ct_without_port::run,
     },
     Check {
@@ -151,6 +173,7 @@ pub static CHECKS: &[Check] = &[
               server's port. A rule by source port assigns it to connections that begin at that \
               port.",
         exploit: "A peer that may choose its source port has its connection read by the helper.",
+        nft: "tcp dport 21 in place of tcp sport 21, beside ct helper set \"ftp-tcp\"",
         run: ct_wrong_direction::run,
     },
     Check {
@@ -161,6 +184,7 @@ pub static CHECKS: &[Check] = &[
         why: "Who may open the signalling connection may announce flows. Accept it from those who \
               need it.",
         exploit: "Any host opens the signalling connection and announces what it wants.",
+        nft: "ip saddr CLIENTS beside the accept of tcp dport 21",
         run: signalling_from_anywhere::run,
     },
     Check {
@@ -171,6 +195,7 @@ pub static CHECKS: &[Check] = &[
         why: "The helper sees ciphertext and announces nothing. The data flows do not pass, or \
               pass by a rule that is too wide.",
         exploit: "None by itself; the wide rule that makes up for it is the hole.",
+        nft: "no ct helper set for tcp dport { 990, 5061, 6697 }",
         run: helper_on_tls::run,
     },
     Check {
@@ -181,6 +206,8 @@ pub static CHECKS: &[Check] = &[
         why: "ports= renames helpers (ftp-2121, ftp-0), and a name that no helper bears never \
               matches. The rule does nothing.",
         exploit: "None by itself; the protocol breaks, and the usual repair is too wide.",
+        nft: "the type of a ct helper object, and what ct helper compares with, is a helper's \
+              own name",
         run: helper_name_unknown::run,
     },
     Check {
@@ -191,6 +218,7 @@ pub static CHECKS: &[Check] = &[
         why: "The helper reads and announces, and no rule lets the flows through. It is attack \
               surface without use.",
         exploit: "The parser runs on hostile input for nothing.",
+        nft: "ct state related ct helper \"ftp\" ... accept, or no ct helper set",
         run: helper_in_vain::run,
     },
     Check {
@@ -201,6 +229,8 @@ pub static CHECKS: &[Check] = &[
         why: "The rule never matches: no connection has this helper. Either an assignment is \
               missing, or the rule is left over.",
         exploit: "None today; it opens when the helper is assigned for another purpose.",
+        nft: "ct helper set \"ftp-tcp\" for the connections that are meant, or no ct helper \
+              \"ftp\"",
         run: related_in_vain::run,
     },
     Check {
@@ -211,6 +241,7 @@ pub static CHECKS: &[Check] = &[
         why: "Packets the gateway sends do not pass PREROUTING. Its own connections get a helper \
               only from OUTPUT of the raw table.",
         exploit: "None by itself; the protocol breaks on the gateway.",
+        nft: "ct helper set in a chain at hook output as well",
         run: helper_not_in_output::run,
     },
     Check {
@@ -221,6 +252,7 @@ pub static CHECKS: &[Check] = &[
         why: "Helpers believe both ends of a connection. Whoever can send as one of them can \
               announce flows in its name.",
         exploit: "A packet from outside with an inside source address carries the command.",
+        nft: "fib saddr . iif oif missing drop, at hook prerouting, priority raw",
         run: no_anti_spoofing::run,
     },
     Check {
@@ -231,6 +263,7 @@ pub static CHECKS: &[Check] = &[
         why: "Accepting the right sources stops nothing: the wrong ones go on to the next rule. \
               The list must end in a DROP for the interface.",
         exploit: "Any forged source passes, as if the list were not there.",
+        nft: "iifname \"eth0\" drop behind the accepts of the list",
         run: spoofing_list_open::run,
     },
     Check {
@@ -240,6 +273,7 @@ pub static CHECKS: &[Check] = &[
         title: "rp_filter is taken to cover IPv6",
         why: "The sysctl exists for IPv4 only. IPv6 needs the rpfilter match or lists of its own.",
         exploit: "The attack that IPv4 stops is made over IPv6.",
+        nft: "meta nfproto ipv6 fib saddr . iif oif missing drop",
         run: rp_filter_not_ipv6::run,
     },
     Check {
@@ -250,6 +284,7 @@ pub static CHECKS: &[Check] = &[
         why: "Loose asks only whether the source is reachable at all. With a default route every \
               address is.",
         exploit: "A packet from outside with an inside source address passes.",
+        nft: "fib saddr . iif oif missing drop, with iif: fib saddr oif alone is loose",
         run: loose_reverse_path::run,
     },
     Check {
@@ -260,6 +295,7 @@ pub static CHECKS: &[Check] = &[
         why: "A test that stands behind ACCEPT rules, or behind connection tracking, does not see \
               or does not stop everything. It belongs first in the raw table.",
         exploit: "A forged packet that the earlier rule accepts is tracked and read.",
+        nft: "the fib rule at hook prerouting, priority raw (-300), ahead of every accept",
         run: reverse_path_too_late::run,
     },
     Check {
@@ -270,6 +306,7 @@ pub static CHECKS: &[Check] = &[
         why: "INVALID packets belong to no connection, or break its sequence. Rules about \
               connections say nothing of them.",
         exploit: "Forged resets and scans with odd flags reach hosts behind the gateway.",
+        nft: "ct state invalid drop, ahead of the accepts",
         run: invalid_not_dropped::run,
     },
     Check {
@@ -279,6 +316,7 @@ pub static CHECKS: &[Check] = &[
         title: "IPv6 is open beside a closed IPv4",
         why: "Hosts answer to both families. What one firewall closes the other leaves open.",
         exploit: "The attacker uses the IPv6 address of the same host.",
+        nft: "table inet holds for both families; meta nfproto ipv6 where they differ",
         run: ipv6_open::run,
     },
     Check {
@@ -289,6 +327,7 @@ pub static CHECKS: &[Check] = &[
         why: "What no rule decides passes. A forgotten protocol or interface is then open, not \
               closed.",
         exploit: "Any service behind the gateway that no rule mentions is reached directly.",
+        nft: "type filter hook forward priority filter; policy drop;",
         run: forward_open::run,
     },
     Check {
@@ -299,6 +338,7 @@ pub static CHECKS: &[Check] = &[
         why: "An earlier rule decides everything this one could match. What it was written for \
               does not happen.",
         exploit: "None by itself; a DROP that is never reached protects nothing.",
+        nft: "what an earlier accept, drop or verdict map decides in the same chain",
         run: never_reached::run,
     },
     Check {
@@ -308,6 +348,7 @@ pub static CHECKS: &[Check] = &[
         title: "a rule that can never match",
         why: "Its tests exclude each other. What it was written for does not happen.",
         exploit: "None by itself; a DROP that never matches protects nothing.",
+        nft: "tests of one rule all have to hold; any of several values is { A, B }",
         run: never_matches::run,
     },
     Check {
@@ -318,7 +359,77 @@ pub static CHECKS: &[Check] = &[
         why: "The setting was advice for another version of Linux. Here it is refused or ignored, \
               and protects nothing.",
         exploit: "None by itself; the protection is believed to be there.",
+        nft: "the sysctls and module options are the same for both tools",
         run: advice_of_another_kernel::run,
+    },
+    Check {
+        code: "KW050",
+        name: "published-to-anybody",
+        severity: Severity::Warning,
+        title: "a whole host, or a port that manages it, is published to anybody",
+        why: "DNAT leads everybody outside to the host. What manages a host, and what nobody \
+              thought of on it, is for those who have to.",
+        exploit: "Passwords are tried, and last week's hole is used, from everywhere.",
+        nft: "ip saddr ADDRESSES tcp dport PORT dnat ip to HOST:PORT",
+        run: published_to_anybody::run,
+    },
+    Check {
+        code: "KW051",
+        name: "outside-port-behind",
+        severity: Severity::Error,
+        title: "FORWARD asks for the address or port before translation",
+        why: "DNAT is done before routing, so FORWARD sees the inside address and port. A rule for \
+              the outside ones never matches.",
+        exploit: "None by itself; the usual repair, accepting everything for the host, is the \
+                  hole.",
+        nft: "ip daddr INSIDE tcp dport INSIDE-PORT ct status dnat accept, at hook forward",
+        run: outside_port_behind::run,
+    },
+    Check {
+        code: "KW052",
+        name: "published-host-open",
+        severity: Severity::Warning,
+        title: "more of a published host is accepted than what is published",
+        why: "DNAT names the port, the rule that accepts does not. Whoever can address the host \
+              itself reaches all of it.",
+        exploit: "A neighbour on the outer network routes packets to the inside address by way of \
+                  the gateway.",
+        nft: "ip daddr INSIDE tcp dport PORT ct original ip daddr OUTSIDE accept",
+        run: published_host_open::run,
+    },
+    Check {
+        code: "KW053",
+        name: "inside-translated",
+        severity: Severity::Warning,
+        title: "sources are translated between inside networks too",
+        why: "The other side sees the gateway's address in place of the client's. Its logs and its \
+              own rules about addresses say nothing then.",
+        exploit: "A host inside reaches, as the gateway, what is open for the gateway alone.",
+        nft: "oifname \"eth0\" ip saddr NETWORK masquerade",
+        run: inside_translated::run,
+    },
+    Check {
+        code: "KW054",
+        name: "private-source",
+        severity: Severity::Warning,
+        title: "private sources leave where the default route leads",
+        why: "No rule translates them on the way out. Answers do not come back, and the addresses \
+              tell how it looks inside.",
+        exploit: "None by itself; what leaks helps to forge packets from inside.",
+        nft: "oifname \"eth0\" ip saddr NETWORK masquerade, at hook postrouting, priority srcnat",
+        run: private_source::run,
+    },
+    Check {
+        code: "KW055",
+        name: "helper-behind-translation",
+        severity: Severity::Error,
+        title: "a helper is assigned by what the destination becomes",
+        why: "The raw table comes before DNAT and sees the outside address and port. Connections \
+              to the published host get no helper.",
+        exploit: "None by itself; the usual repair, accepting high ports from everywhere, is the \
+                  hole.",
+        nft: "ct helper set ahead of priority dstnat (-100) sees the outside address and port",
+        run: helper_behind_translation::run,
     },
 ];
 

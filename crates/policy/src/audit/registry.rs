@@ -27,6 +27,8 @@ pub struct Check {
     pub why: &'static str,
     /// How it is exploited, in one sentence.
     pub exploit: &'static str,
+    /// What is to be written, in the words of nft.
+    pub nft: &'static str,
     /// Looks for it.
     pub(crate) run: fn(&Gateway<'_>, &Visits<'_>, &mut Report),
 }

@@ -9,8 +9,9 @@ use kinwall_rules::option::Test;
 use kinwall_rules::ruleset::{Policy, Rule, Ruleset};
 use kinwall_rules::targets::Target;
 use kinwall_rules::value::{Network, PortRange};
-use kinwall_terms::{Family, Hook, InterfaceName, L4Proto, Table};
+use kinwall_terms::{Family, Hook, InterfaceName, L4Proto, Status, Table};
 use kinwall_topology::AddressTypes;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 /// Rules looked at in one hook of one table; a rule behind several jumps counts once for each.
@@ -264,6 +265,35 @@ impl<'a> Visit<'a> {
         self.parts().all(|rule| match &rule.in_iface {
             Some(test) => test.holds(|pattern| pattern.matches(Some(interface))),
             None => true,
+        })
+    }
+
+    /// Whether a packet that leaves by `interface` can match.
+    pub fn admits_out(&self, interface: InterfaceName) -> bool {
+        self.parts().all(|rule| match &rule.out_iface {
+            Some(test) => test.holds(|pattern| pattern.matches(Some(interface))),
+            None => true,
+        })
+    }
+
+    /// Whether `address` can be the source (or, with `false`, the destination), as far as `-s` and
+    /// `-d` say.
+    pub fn admits_address(&self, source: bool, address: IpAddr) -> bool {
+        self.networks(source).all(|test| test.holds(|network| network.contains(address)))
+    }
+
+    /// Whether it holds connections for being translated: `--ctstate DNAT`, `--ctstatus DST_NAT`,
+    /// or for the address they began towards.
+    pub fn asks_for_translation(&self) -> bool {
+        self.matches().any(|found| match found {
+            Match::Conntrack(asked) => {
+                asked.states.as_ref().is_some_and(by_translation)
+                    || asked.status.is_some_and(|test| {
+                        !test.invert && test.value.intersects(Status::SRC_NAT | Status::DST_NAT)
+                    })
+                    || asked.addresses[1].is_some_and(|test| !test.invert)
+            }
+            _ => false,
         })
     }
 

@@ -95,5 +95,6 @@ pub(super) fn explain(check: &Check) -> Result<(), Failure> {
     writeln!(out, "severity: {}", check.severity)?;
     writeln!(out, "why: {}", check.why)?;
     writeln!(out, "exploit: {}", check.exploit)?;
+    writeln!(out, "in nft: {}", check.nft)?;
     Ok(out.flush()?)
 }
