@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// A text and the name it is spoken of by.
+#[derive(Clone)]
 pub(crate) struct Text {
     /// The file name as it was given.
     pub name: String,

@@ -127,6 +127,34 @@ fn exposure_names_signalling_child_and_rules() {
     assert_eq!(lines, [8, 20]);
 }
 
+/// With the lines of the remedies in front nothing is left, of any helper.
+#[test]
+fn remedies_close_what_is_exposed() {
+    for (rules, more) in [
+        ("examples/ftp/rules.v4", "--topology examples/ftp/topology.toml"),
+        ("examples/sip/rules.v4", "--topology examples/sip/topology.toml"),
+        ("examples/h323/rules.v4", "--topology examples/h323/topology.toml"),
+    ] {
+        let line = format!("prove --remedy --format json --rules4 {rules} {more}");
+        let ran = run(&line, &folder("prove-remedy"), &[]);
+        let found = objects(&ran);
+        let exposures: Vec<&Value> = found.iter().filter(|o| o["type"] == "exposure").collect();
+        assert!(!exposures.is_empty(), "{rules}: {}", ran.err);
+        for exposure in exposures {
+            let remedy = &exposure["remedy"];
+            assert_eq!(remedy["after"], serde_json::json!([]), "{rules}: {exposure}");
+            let lines = remedy["rules"].as_array().expect("rules");
+            assert!(!lines.is_empty(), "{exposure}");
+            let helper = exposure["helper"].as_str().expect("a name");
+            let names_it = |line: &Value| {
+                let line = line.as_str().expect("a rule");
+                line.starts_with("iptables -I ") && line.contains(&format!("--helper {helper} "))
+            };
+            assert!(lines.iter().all(names_it), "{exposure}");
+        }
+    }
+}
+
 const FTP: &str = "--rules4 examples/ftp/rules.v4 --topology examples/ftp/topology.toml";
 
 #[test]

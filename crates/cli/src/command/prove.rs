@@ -2,6 +2,7 @@
 
 mod ask;
 mod json;
+mod remedy;
 mod show;
 mod text;
 mod watch;
@@ -21,6 +22,7 @@ use kinwall_prove::space::TooLarge;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_prove::universe::UniverseBuilder;
 use kinwall_terms::Family;
+use remedy::Remedy;
 use show::{Shown, Witnesses};
 use std::path::PathBuf;
 use watch::Watch;
@@ -59,6 +61,10 @@ pub(crate) struct ProveArgs {
     /// iptables, nft and Linux 6.16)
     #[arg(long, requires = "witness")]
     confirm_in_kernel: bool,
+    /// Say for each exposure the smallest change of rules that closes it, and what is left of it
+    /// then: the rules with all these lines in front are proved anew
+    #[arg(long, conflicts_with_all = ["questions", "asserts"])]
+    remedy: bool,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -78,6 +84,23 @@ struct Found<'a> {
     /// By position; empty when none were asked for.
     spoofing_shown: Vec<Shown>,
     exposures_shown: Vec<Shown>,
+    /// Of each exposure; empty when none were asked for.
+    remedies: Vec<Remedy>,
+}
+
+impl<'a> Found<'a> {
+    fn new(family: Family, reach: Reach<'a>, book: &'a Rulebook<'a>) -> Found<'a> {
+        Found {
+            family,
+            reach,
+            book,
+            spoofing: vec![],
+            exposures: vec![],
+            spoofing_shown: vec![],
+            exposures_shown: vec![],
+            remedies: vec![],
+        }
+    }
 }
 
 /// Runs the command.
@@ -118,23 +141,19 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         let watch = Watch::new();
         let work = |what: &str| watch.show(&format!("{family}: {what}"));
         let reach = reach(&engine, &book, &asked, &work).map_err(too_large)?;
-        let mut found = Found {
-            family,
-            reach,
-            book: &book,
-            spoofing: vec![],
-            exposures: vec![],
-            spoofing_shown: vec![],
-            exposures_shown: vec![],
-        };
+        let mut found = Found::new(family, reach, &book);
         if asked.is_empty() {
             let proved = prove(&mut found).map_err(too_large);
             let shown = proved.and_then(|()| match &mut witnesses {
                 Some(witnesses) => show::everything(witnesses, &mut found),
                 None => Ok(()),
             });
+            let shown = shown.and_then(|()| match args.remedy {
+                true => remedy::of_all(&rules, &found, &args.rules, &args.gateway),
+                false => Ok(Vec::new()),
+            });
             watch.end();
-            shown?;
+            found.remedies = shown?;
             print(&args, &rules, &found)?;
         } else {
             ask::answer(&args, &rules, &mut found, &mut asked, witnesses.as_mut())?;

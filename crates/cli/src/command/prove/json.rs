@@ -5,7 +5,7 @@ use super::show::Shown;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use kinwall_prove::addresses::{self, AddressRange};
-use kinwall_prove::exposure::{Exposure, Hostile, Peer};
+use kinwall_prove::exposure::{Exposure, Flows, Hostile, Peer};
 use kinwall_prove::space::Unknown;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_rules::eval::RuleId;
@@ -24,6 +24,10 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     for (at, exposure) in found.exposures.iter().enumerate() {
         let mut object = self::exposure(rules, found, exposure);
         witness(&mut object, found.exposures_shown.get(at));
+        if let Some(remedy) = found.remedies.get(at) {
+            let after: Vec<Value> = remedy.after.iter().map(flows).collect();
+            object["remedy"] = json!({ "rules": remedy.lines, "after": after });
+        }
         writeln!(out, "{object}")?;
     }
     Ok(out.flush()?)
@@ -70,20 +74,24 @@ fn exposure(rules: &Rules, found: &Found<'_>, exposure: &Exposure) -> Value {
             "dport": signalling.dport,
             "announced_by": signalling.parent.and_then(name),
         },
-        "child": {
-            "in": child.input.map(|name| name.to_string()),
-            "out": child.output.map(|name| name.to_string()),
-            "src": networks(&child.src),
-            "dst": networks(&child.dst),
-            "at_home": child.at_home,
-            "proto": child.proto.map(|proto| proto.to_string()),
-            "sport": child.sport,
-            "dport": child.dport,
-            "but_new": child.but_new,
-        },
+        "child": flows(child),
         "certain": exposure.certain,
         "rules": exposure.rules.iter().map(|id| rule(rules, found, *id)).collect::<Vec<_>>(),
         "depends_on": depends_on(rules, found, &exposure.undecided),
+    })
+}
+
+fn flows(flows: &Flows) -> Value {
+    json!({
+        "in": flows.input.map(|name| name.to_string()),
+        "out": flows.output.map(|name| name.to_string()),
+        "src": networks(&flows.src),
+        "dst": networks(&flows.dst),
+        "at_home": flows.at_home,
+        "proto": flows.proto.map(|proto| proto.to_string()),
+        "sport": flows.sport,
+        "dport": flows.dport,
+        "but_new": flows.but_new,
     })
 }
 

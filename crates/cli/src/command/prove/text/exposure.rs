@@ -1,6 +1,7 @@
 //! Exposure, for people: by signalling connection, who could open what.
 
 use super::super::Found;
+use super::super::remedy::Remedy;
 use super::{BAD, BOLD, DIM, GOOD, ODD, because, list, undecided, witness};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
@@ -33,6 +34,9 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
             if let Some(shown) = found.exposures_shown.get(*at) {
                 writeln!(out, "            {}", witness(shown))?;
             }
+            if let Some(remedy) = found.remedies.get(*at) {
+                closed(&mut out, remedy)?;
+            }
         }
         left.retain(|(_, other)| !same(other));
     }
@@ -52,6 +56,20 @@ fn opened(
     writeln!(out, "            {DIM}by {because}{DIM:#}")?;
     for question in undecided(rules, found, &exposure.undecided) {
         writeln!(out, "            {DIM}depends on {question}{DIM:#}")?;
+    }
+    Ok(())
+}
+
+/// What closes it, and what is left.
+fn closed(out: &mut dyn Write, remedy: &Remedy) -> std::io::Result<()> {
+    for line in &remedy.lines {
+        writeln!(out, "            closed by {line}")?;
+    }
+    if remedy.after.is_empty() {
+        return writeln!(out, "            {GOOD}after it: nothing, proved{GOOD:#}");
+    }
+    for left in &remedy.after {
+        writeln!(out, "            {ODD}after it:{ODD:#} {}", flows(left))?;
     }
     Ok(())
 }
