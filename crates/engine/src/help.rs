@@ -12,7 +12,8 @@ use kinwall_conntrack::{
 };
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{
-    Effect, Effects, Ending, Instance, OnRefusal, Pair, Pending, Proposal, Scratch, Segment, Whose,
+    Effect, Effects, Ending, Instance, OnRefusal, Pair, Pending, Ports, Proposal, Scratch, Segment,
+    Whose,
 };
 use kinwall_rules::facts::CtTemplate;
 use kinwall_terms::expectation::Span;
@@ -47,6 +48,11 @@ impl HelpState {
         }
     }
 
+    /// The ports that the helper remembers.
+    pub(crate) fn ports_mut(&mut self) -> Option<&mut Ports> {
+        self.scratch.ports_mut()
+    }
+
     fn ending(&self, profile: Profile, &[original, reply]: &[Tuple; 2]) -> EndsToo {
         let ends_too = self.scratch.kind().helper().ends_too;
         let ending = Ending { profile, original, reply };
@@ -56,15 +62,15 @@ impl HelpState {
 
 /// A helper at work on a packet.
 #[derive(Clone, Copy)]
-struct Work {
+pub(crate) struct Work {
     /// The connection.
-    id: ConnId,
+    pub(crate) id: ConnId,
     /// Its helper.
     helper: HelperId,
     /// Where in what the helper was shown the packet's own payload lies.
-    own: Own,
+    pub(crate) own: Own,
     /// The address by which the packet's receiver knows its sender, if payload is rewritten.
-    shown: Option<IpAddr>,
+    pub(crate) shown: Option<IpAddr>,
 }
 
 impl Engine {
@@ -307,6 +313,10 @@ impl Engine {
                 });
                 written.map_or_else(Applied::Drop, |()| Applied::Done)
             }
+            Effect::WriteKept { named, port } => {
+                self.write_kept(p, work, *named, *port);
+                Applied::Done
+            }
             Effect::WriteLength { span, of } => {
                 let places = [*span, *of].map(|span| work.own.place(span));
                 let [Some(place), Some(part)] = places else {
@@ -321,14 +331,14 @@ impl Engine {
         }
     }
 
-    /// Makes one expectation.
-    fn expect(
-        &mut self,
+    /// What the table is asked for.
+    pub(crate) fn expectation(
+        &self,
         p: &Passage<'_, '_, '_>,
         work: Work,
         proposal: &Proposal,
-    ) -> Result<Made, Reason> {
-        let Work { id, helper, own, shown } = work;
+    ) -> Result<Expectation, Reason> {
+        let Work { helper, own, .. } = work;
         let instances = &self.settings.instances;
         let Some(instance) = instances.get(helper.0) else { return Err(Reason::HelperRefused) };
         let policy = instance.helper.policy(proposal.class, &instance.options);
@@ -336,7 +346,7 @@ impl Engine {
         let Span { offset, length } = proposal.announcement;
         let at = u32::try_from(own.at).unwrap_or_default();
         let span = Span { offset: offset.saturating_sub(at), length };
-        let expectation = Expectation {
+        Ok(Expectation {
             expected: proposal.expected,
             class: proposal.class,
             flags: proposal.flags,
@@ -348,11 +358,27 @@ impl Engine {
             announcer: p.headers.src,
             saved: None,
             skip_master: proposal.shared.is_some(),
-        };
+        })
+    }
+
+    /// Makes one expectation.
+    fn expect(
+        &mut self,
+        p: &Passage<'_, '_, '_>,
+        work: Work,
+        proposal: &Proposal,
+    ) -> Result<Made, Reason> {
+        let Work { id, own, shown, .. } = work;
+        let mut expectation = self.expectation(p, work, proposal)?;
         let made = match (proposal.following, shown) {
             (Some(following), Some(shown)) => {
+                let first = self.first_port(id, &following)?;
+                expectation.expected.tuple.dport =
+                    first.unwrap_or(expectation.expected.tuple.dport);
                 let made = self.expect_following(p.now, id, expectation, &following);
-                self.name_anew(made, &following, own, shown)?
+                let made = self.name_anew(made, &following, own, shown)?;
+                self.keep_port(id, &following, made);
+                made
             }
             _ => self.conntrack.expect(p.now, id, expectation),
         };
@@ -386,6 +412,16 @@ impl Engine {
         expected: &mut Vec<Expecting>,
     ) -> Applied {
         let id = work.id;
+        let named = pair.first.following.filter(|following| following.named.is_some());
+        if let (Some(shown), Some(one), Some(other)) = (work.shown, named, pair.second.following) {
+            let both = [(&pair.first, one), (&pair.second, other)];
+            let made = self.expect_named_pair(p, work, both, shown);
+            for ((proposal, _), at) in both.into_iter().zip(0..2) {
+                let made = made.map(|made| Made::New(made[at]));
+                expected.extend(self.expecting(proposal, made));
+            }
+            return refused(made.err(), &pair.first);
+        }
         let first = self.expect(p, work, &pair.first);
         let second = first.and_then(|_| self.expect(p, work, &pair.second));
         let keymap = match (first, second, pair.keymap) {

@@ -15,6 +15,7 @@ mod nat;
 pub mod outcome;
 pub mod packet;
 mod path;
+mod ports;
 mod rewrite;
 mod routes;
 pub mod settings;

@@ -80,6 +80,9 @@ impl Engine {
             return Err(Reason::NatSplit);
         };
         self.edits.push(place, |text| named.form.write(address, port, text));
+        if let Some(place) = following.also.and_then(|also| own.place(also)) {
+            self.edits.push(place, |text| named.form.write(address, port, text));
+        }
         Ok(made)
     }
 

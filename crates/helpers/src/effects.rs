@@ -1,7 +1,7 @@
 //! What a helper wants done. The engine applies it, in order.
 
 use crate::registry::HelperKind;
-use crate::rewrite::Following;
+use crate::rewrite::{Following, Named};
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{KeymapRule, L4Proto, Reason, Tuple};
 use std::net::IpAddr;
@@ -168,6 +168,16 @@ pub enum Effect {
         span: Span,
         /// Which text.
         text: TextId,
+    },
+    /// Put what a port of media became (in [`Ports`]) in the place of it; nothing when it did not
+    /// become another one.
+    ///
+    /// [`Ports`]: crate::Ports
+    WriteKept {
+        /// Where it stands, and how.
+        named: Named,
+        /// The even port of its pair.
+        port: u16,
     },
     /// Put the length that these bytes of the payload have after every other change in the place
     /// of others, as a decimal number.

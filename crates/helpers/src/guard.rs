@@ -18,7 +18,7 @@ use crate::effects::{Effect, Effects, Note, Pair, Proposal};
 use crate::helper::Pending;
 use crate::instances::SettingError;
 use ipnet::IpNet;
-use kinwall_terms::{L4Proto, Profile, Reason};
+use kinwall_terms::{ChildNat, L4Proto, Profile, Reason};
 use std::net::IpAddr;
 
 /// What the `strict` profile starts with. 0 and `false` are off.
@@ -184,10 +184,14 @@ impl Guard {
         if has_ports && tuple.dport < self.min_port {
             return Err(Reason::GuardPort);
         }
-        if self.peer_only && proposal.address.is_some() && !sender.contains(&tuple.dst) {
+        let dst = match proposal.following.map(|following| following.nat) {
+            Some(ChildNat::Forwarded(to)) => to,
+            _ => tuple.dst,
+        };
+        if self.peer_only && proposal.address.is_some() && !sender.contains(&dst) {
             return Err(Reason::GuardAddress);
         }
-        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(&tuple.dst)) {
+        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(&dst)) {
             return Err(Reason::GuardNetwork);
         }
         Ok(())

@@ -22,6 +22,7 @@ mod address;
 mod channels;
 mod marks;
 mod per;
+mod rewrite;
 mod stream;
 mod tables;
 mod tpkt;

@@ -40,4 +40,4 @@ pub use helper::{Broadcast, Ending, Helper, Pending, Routing, Segment};
 pub use instances::{Instance, Instances, SettingError};
 pub use options::OptionValues;
 pub use registry::{HelperKind, Scratch};
-pub use rewrite::{Following, Form, Named};
+pub use rewrite::{Following, Form, Ledger, Named, Ports};

@@ -211,11 +211,12 @@ fn propose(segment: &Segment<'_>, call: &Announced, effects: &mut Effects) {
             Direction::Original => call.ids.shown,
             Direction::Reply => call.ids.originator,
         };
+        let following = Following::master(direction, saved, None);
         let nat = ChildNat::CallData;
         Proposal {
             class: call.class,
             port: call.id_spans[receiver],
-            following: Some(Following { direction, port: saved, named: None, nat }),
+            following: Some(Following { nat, ..following }),
             on_refusal: OnRefusal::Ignore,
             ..Proposal::new(Expected::new(Some(src), Some(sport), dst, dport, proto), call.message)
         }

@@ -1,6 +1,7 @@
 //! The list of helpers: one row each.
 
 use crate::helper::Helper;
+use crate::rewrite::Ports;
 
 /// One row per helper: its kind and its module, which holds `HELPER` and `Scratch`.
 macro_rules! helpers {
@@ -67,6 +68,18 @@ helpers! {
     Snmp: snmp,
     /// Trivial file transfer (RFC 1350).
     Tftp: tftp,
+}
+
+impl Scratch {
+    /// The ports that its messages have named, of a helper that remembers them.
+    pub fn ports_mut(&mut self) -> Option<&mut Ports> {
+        match self {
+            Scratch::H245(scratch) => Some(&mut scratch.ports),
+            Scratch::Q931(scratch) => Some(&mut scratch.ports),
+            Scratch::Ras(scratch) => Some(&mut scratch.ports),
+            _ => None,
+        }
+    }
 }
 
 impl HelperKind {

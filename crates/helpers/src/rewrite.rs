@@ -20,14 +20,19 @@ pub struct Following {
     /// Where the payload names what is expected. Nowhere: the port that is expected cannot be
     /// another one.
     pub named: Option<Named>,
-    /// What else there is to say of the child.
+    /// How the child is translated.
     pub nat: ChildNat,
+    /// Where it is remembered what the port became.
+    pub ledger: Option<Ledger>,
+    /// Another address and port that become the same (of [`Form::Octets`]).
+    pub also: Option<Span>,
 }
 
 impl Following {
     /// A child that follows its master, and is named where an end says where it waits.
     pub const fn master(direction: Direction, port: u16, named: Option<Named>) -> Following {
-        Following { direction, port, named, nat: ChildNat::Master }
+        let nat = ChildNat::Master;
+        Following { direction, port, named, nat, ledger: None, also: None }
     }
 }
 
@@ -54,6 +59,10 @@ pub enum Form {
     Integer,
     /// `1025`.
     Port,
+    /// An IPv4 address in four bytes and a port in two (H.323).
+    Octets,
+    /// The same with the port behind: of a pair, the odd one.
+    NextOctets,
 }
 
 impl Form {
@@ -80,8 +89,93 @@ impl Form {
                 write!(text, "{} {port}", u32::from_be_bytes(first_octets(address)))
             }
             (Form::Port, _) => write!(text, "{port}"),
+            (Form::Octets | Form::NextOctets, address) => {
+                let port = port.wrapping_add(u16::from(self == Form::NextOctets));
+                text.extend(first_octets(address));
+                text.extend(port.to_be_bytes());
+                Ok(())
+            }
         };
     }
+}
+
+/// Which list of [`Ports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ledger {
+    /// The port at which calls, or their control connections, are taken: one for either end.
+    Signalling,
+    /// Even ports of media; four pairs.
+    Media,
+}
+
+/// Ports that the messages of a connection have named, and what they became: the same port gets
+/// the same name again.
+#[derive(Clone, Debug, Default)]
+pub struct Ports {
+    /// By the end that named it, and for the other end what that became; 0: none.
+    signalling: [u16; 2],
+    /// The same, in the order in which they were named.
+    media: Option<Box<[[u16; 2]; MEDIA_MAX_COUNT]>>,
+}
+
+/// Pairs of ports for media that are remembered (the kernel's behaviour).
+const MEDIA_MAX_COUNT: usize = 4;
+
+impl Ports {
+    /// The port at which `end` takes calls: its own, or what the other end's became.
+    pub fn signalling(&self, end: Direction) -> u16 {
+        self.signalling[end.index()]
+    }
+
+    /// Notes where `end` takes calls.
+    pub fn set_signalling(&mut self, end: Direction, port: u16) {
+        self.signalling[end.index()] = port;
+    }
+
+    /// Nobody takes calls.
+    pub fn forget_signalling(&mut self) {
+        self.signalling = [0; 2];
+    }
+
+    /// The port to try first for `port` that `sender` has named; `None` when no more are
+    /// remembered. For media that is always `port` itself (the kernel's behaviour).
+    pub fn first(&self, ledger: Ledger, sender: Direction, port: u16) -> Option<u16> {
+        match ledger {
+            Ledger::Signalling if self.signalling(sender) == port => {
+                Some(self.signalling(sender.opposite()))
+            }
+            Ledger::Signalling => Some(port),
+            Ledger::Media => {
+                let Some(media) = &self.media else { return Some(port) };
+                place(media, sender, port).map(|_| port)
+            }
+        }
+    }
+
+    /// Remembers what `port` became.
+    pub fn keep(&mut self, ledger: Ledger, sender: Direction, port: u16, became: u16) {
+        let place = match ledger {
+            Ledger::Signalling => &mut self.signalling,
+            Ledger::Media => {
+                let media = self.media.get_or_insert_default();
+                let Some(at) = place(media, sender, port) else { return };
+                &mut media[at]
+            }
+        };
+        place[sender.index()] = port;
+        place[sender.opposite().index()] = became;
+    }
+
+    /// What `port` of media became, which `sender` has named before.
+    pub fn media(&self, sender: Direction, port: u16) -> Option<u16> {
+        let mut known = self.media.iter().flat_map(|media| media.iter());
+        known.find(|pair| pair[sender.index()] == port).map(|pair| pair[sender.opposite().index()])
+    }
+}
+
+/// The place of a port of media: its own, or the first that is free.
+fn place(media: &[[u16; 2]; MEDIA_MAX_COUNT], sender: Direction, port: u16) -> Option<usize> {
+    media.iter().position(|pair| [0, port].contains(&pair[sender.index()]))
 }
 
 fn first_octets(address: IpAddr) -> [u8; 4] {
@@ -107,6 +201,8 @@ mod tests {
             (Form::ExtendedPort, "fd00::2", "|||1025|"),
             (Form::Integer, "10.1.0.2", "167837698 1025"),
             (Form::Port, "10.1.0.2", "1025"),
+            (Form::Octets, "65.66.67.68", "ABCD\x04\x01"),
+            (Form::NextOctets, "65.66.67.68", "ABCD\x04\x02"),
         ];
         for (form, address, expected) in rows {
             let mut text = Vec::new();

@@ -17,6 +17,8 @@ mod attacks;
 mod both;
 #[path = "agreement/h323.rs"]
 mod h323;
+#[path = "agreement/h323_nat.rs"]
+mod h323_nat;
 #[path = "agreement/line.rs"]
 mod line;
 #[path = "agreement/nat.rs"]

@@ -2,9 +2,11 @@
 
 use super::marks::Mark;
 use super::per::Found;
+use super::rewrite::{self, Renaming};
 use crate::effects::{Effect, Effects, Pair, Proposal, span};
 use crate::helper::Segment;
 use crate::registry::HelperKind;
+use crate::rewrite::Following;
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{Family, L4Proto, Reason};
 use std::net::{IpAddr, Ipv6Addr};
@@ -52,13 +54,16 @@ impl Message<'_> {
 }
 
 /// An address and a port in a message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) ip: IpAddr,
     pub(super) port: u16,
     ip_span: Span,
     port_span: Span,
 }
+
+/// Bytes of an IPv4 address and a port.
+const IPV4_BYTES: u32 = 6;
 
 impl Address {
     /// Whether it can be reached over the connection's own family.
@@ -77,6 +82,12 @@ impl Address {
         };
         effects.note(reason.0, reason.1);
         false
+    }
+
+    /// Address and port together, if they are IPv4.
+    pub(super) fn both(&self) -> Option<Span> {
+        let Span { offset, .. } = self.ip_span;
+        self.ip.is_ipv4().then_some(Span { offset, length: IPV4_BYTES })
     }
 
     /// The note that a port of 0 deserves.
@@ -109,13 +120,16 @@ pub(super) struct Opening {
     pub(super) to_named: bool,
     pub(super) flags: ExpectationFlags,
     pub(super) child: Option<HelperKind>,
+    /// What becomes of it when the connection is translated.
+    pub(super) renaming: Renaming,
 }
 
 impl Opening {
     /// From the receiver of the message to its sender, once.
     pub(super) const fn to_sender(proto: L4Proto) -> Opening {
         let flags = ExpectationFlags::empty();
-        Opening { proto, from_receiver: true, to_named: false, flags, child: None }
+        let renaming = Renaming::SenderOnly(None);
+        Opening { proto, from_receiver: true, to_named: false, flags, child: None, renaming }
     }
 }
 
@@ -126,14 +140,23 @@ pub(super) fn expect(
     opening: &Opening,
     effects: &mut Effects,
 ) {
-    effects.push(Effect::Expect(proposal(message, address, address.port, opening)));
+    let mut proposal = proposal(message, address, address.port, opening);
+    if let Some(following) = rewrite::following(message.segment, address, opening) {
+        rewrite::follow(message.segment, following, &mut proposal);
+    }
+    effects.push(Effect::Expect(proposal));
 }
 
 /// Expects RTP at the even port of the pair that `address` belongs to, and RTCP at the odd one.
 pub(super) fn expect_media(message: &Message<'_>, address: &Address, effects: &mut Effects) {
     let opening = Opening::to_sender(L4Proto::UDP);
     let at = |port| proposal(message, address, port, &opening);
-    let (first, second) = (at(address.port & !1), at(address.port | 1));
+    let (mut first, mut second) = (at(address.port & !1), at(address.port | 1));
+    if let Some(following) = rewrite::following_media(message.segment, address) {
+        let next = Following::master(following.direction, address.port | 1, None);
+        rewrite::follow(message.segment, following, &mut first);
+        rewrite::follow(message.segment, next, &mut second);
+    }
     effects.push(Effect::ExpectPair(Pair { first, second, keymap: None }));
 }
 

@@ -3,6 +3,7 @@
 use super::address::{Address, Message, Opening, expect, expect_media};
 use super::marks::Mark;
 use super::per::{Found, Mode};
+use super::rewrite;
 use crate::effects::{Effect, Effects, Pair};
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{L4Proto, Reason};
@@ -64,8 +65,9 @@ impl Channel {
     /// was just proposed is not proposed again: callers offer many codecs at the same ports.
     pub(super) fn propose(&self, message: &Message<'_>, mode: Mode, effects: &mut Effects) {
         for address in self.media.iter().flatten() {
-            let again = mode == Mode::Exact && is_just_proposed(message, address, effects);
-            if !again && address.is_own(message.segment, effects) {
+            if mode == Mode::Exact && is_just_proposed(message, address, effects) {
+                rewrite::repeat_media(message.segment, address, effects);
+            } else if address.is_own(message.segment, effects) {
                 expect_media(message, address, effects);
             }
         }

@@ -23,6 +23,7 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption};
 use crate::options::Quantity;
 use crate::registry::HelperKind;
+use crate::rewrite::Ports;
 use kinwall_terms::{Family, L4Proto};
 
 /// The helper `H.245`.
@@ -78,6 +79,7 @@ const MANUAL: Manual = Manual {
 /// What the helper remembers of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    pub(crate) ports: Ports,
     /// `linux`: headers that came alone, by direction.
     segments: [Segments; 2],
     /// `strict`: how far the negotiation has come.

@@ -67,8 +67,10 @@ pub(super) enum Mark {
     H245Address,
     /// Where the call is to go instead.
     AlternativeAddress,
-    /// An address that opens nothing.
-    OtherAddress,
+    /// Where the called party takes calls.
+    DestinationAddress,
+    /// Where the calling party takes calls.
+    SourceAddress,
     /// The reason of a Facility is that the call is forwarded.
     CallForwarded,
     /// A message of H.245 within one of H.225.0.

@@ -16,6 +16,7 @@ mod linux;
 mod strict;
 
 use super::address::{Address, Message, Opening, expect};
+use super::rewrite::Renaming;
 use super::tpkt::{FRAME_MAX_BYTES, Segments};
 use super::{CALL_CELLS, MODULE, RTP, T120, TIMEOUT_S};
 use crate::effects::Effects;
@@ -23,6 +24,7 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption};
 use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
+use crate::rewrite::{Ledger, Ports};
 use kinwall_terms::freedom::{Announcer, Field, Row};
 use kinwall_terms::{Family, L4Proto, Profile, Reason};
 
@@ -116,6 +118,7 @@ const MANUAL: Manual = Manual {
 /// What the helper remembers of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    pub(crate) ports: Ports,
     /// `linux`: headers that came alone, by direction.
     segments: [Segments; 2],
     /// `strict`: how far the call has come.
@@ -126,7 +129,8 @@ pub struct Scratch {
 fn control_connection(message: &Message<'_>, address: &Address, effects: &mut Effects) {
     if address.is_own(message.segment, effects) {
         let child = Some(HelperKind::H245);
-        let opening = Opening { child, ..Opening::to_sender(L4Proto::TCP) };
+        let renaming = Renaming::SenderOnly(Some(Ledger::Signalling));
+        let opening = Opening { child, renaming, ..Opening::to_sender(L4Proto::TCP) };
         expect(message, address, &opening, effects);
     }
 }
@@ -154,6 +158,7 @@ fn forwarded_call(message: &Message<'_>, address: &Address, effects: &mut Effect
         return;
     }
     let child = Some(HelperKind::Q931);
-    let opening = Opening { to_named: true, child, ..Opening::to_sender(L4Proto::TCP) };
+    let renaming = Renaming::Forwarded;
+    let opening = Opening { to_named: true, child, renaming, ..Opening::to_sender(L4Proto::TCP) };
     expect(message, address, &opening, effects);
 }

@@ -14,6 +14,7 @@
 //! IRR, and what is asked in GRQ, ARQ and LRQ, matter to address translation only.
 
 mod linux;
+mod rewrite;
 mod strict;
 
 use super::marks::Mark;
@@ -23,6 +24,7 @@ use crate::guard::GuardDefaults;
 use crate::helper::{Class, Helper, Manual, PortsOption};
 use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
+use crate::rewrite::Ports;
 use kinwall_terms::freedom::{Announcer, End, Field, Row};
 use kinwall_terms::{Family, L4Proto, Profile};
 
@@ -67,6 +69,8 @@ pub static HELPER: Helper = Helper {
         },
         Row { options: &[("gkrouted_only", "1")], ..CONFIRMED },
         Row { options: &[("gkrouted_only", "0")], src: Field::Any, ..CONFIRMED },
+        Row { options: &[("gkrouted_only", "1")], ..TRANSLATED },
+        Row { options: &[("gkrouted_only", "0")], src: Field::Any, ..TRANSLATED },
         Row { announcement: "ACF, LCF (call)", dst: Field::Payload, ..REGISTRATION },
         Row {
             announcement: "GCF (RAS)",
@@ -94,6 +98,16 @@ const CONFIRMED: Row = Row {
     announcer: Announcer::Responder,
     src: Field::Fixed(End::Sender),
     dst: Field::Fixed(End::Receiver),
+    ..REGISTRATION
+};
+
+/// `strict`, where the endpoint is translated: the port is chosen with the request, which names
+/// it, and opens when the gatekeeper confirms.
+const TRANSLATED: Row = Row {
+    announcement: "RRQ, translated (calls)",
+    profiles: &[Profile::Strict],
+    announcer: Announcer::Originator,
+    document: None,
     ..REGISTRATION
 };
 
@@ -138,6 +152,7 @@ const MANUAL: Manual = Manual {
 /// What the helper remembers of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    pub(crate) ports: Ports,
     linux: linux::Registration,
     strict: strict::Session,
 }

@@ -41,7 +41,7 @@ fn sessions_and_damaged_messages() {
 }
 
 /// The options that open more.
-const OPTIONS: &str = "
+pub(super) const OPTIONS: &str = "
 [modules.nf_conntrack_h323]
 gkrouted_only = 0
 callforward_filter = 0

@@ -9,19 +9,26 @@ use kinwall_sim::World;
 use kinwall_topology::Topology;
 use kinwall_wire::emit::{Packet, Transport};
 use kinwall_wire::{Headers, TcpFlags};
+use std::net::IpAddr;
 
-/// A TCP connection that rests while others talk.
+/// A connection that rests while others talk.
 pub(super) struct Line {
+    is_tcp: bool,
     /// Client and server; the server once something has reached it.
-    ends: [Option<End>; 2],
+    pub(super) ends: [Option<End>; 2],
 }
 
 impl Line {
-    /// One that is opened.
+    /// A TCP connection, opened.
     pub(super) fn tcp(both: &mut Pair<'_>, opener: End) -> Line {
-        let mut line = Line { ends: [Some(opener), None] };
+        let mut line = Line { is_tcp: true, ends: [Some(opener), None] };
         line.with(both, |talk| talk.hello());
         line
+    }
+
+    /// Datagrams.
+    pub(super) fn udp(opener: End) -> Line {
+        Line { is_tcp: false, ends: [Some(opener), None] }
     }
 
     /// `from` says this; what of it arrives.
@@ -46,7 +53,7 @@ impl Line {
         act: impl FnOnce(&mut Talk<'_, '_>),
     ) -> Option<(Vec<u8>, Vec<u8>)> {
         let ends = std::mem::take(&mut self.ends);
-        let mut talk = Talk { both, is_tcp: true, ends, last: None };
+        let mut talk = Talk { both, is_tcp: self.is_tcp, ends, last: None };
         act(&mut talk);
         self.ends = talk.ends;
         talk.last.map(|(_, sent, seen)| (sent, seen))
@@ -66,9 +73,32 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Somebody at `from` opens a connection to what was announced there, and is answered.
+    pub(super) fn child(
+        &self,
+        both: &mut Pair<'_>,
+        from: usize,
+        is_tcp: bool,
+        (sport, to): (u16, (IpAddr, u16)),
+    ) -> Option<Line> {
+        let opener = self.ends[from].as_ref()?.opening(sport, to);
+        let mut line = match is_tcp {
+            true => Line::tcp(both, opener),
+            false => Line::udp(opener),
+        };
+        if !is_tcp {
+            line.say(both, 0, b"asked");
+            line.say(both, 1, b"answered");
+        }
+        Some(line)
+    }
+}
+
 /// What packets there were, and which left differently.
 #[derive(Default)]
 pub(super) struct Compared {
+    options: &'static str,
     gateway: Option<Gateway>,
     pub(super) wrong: Vec<String>,
     pub(super) compared: usize,
@@ -76,6 +106,11 @@ pub(super) struct Compared {
 }
 
 impl Compared {
+    /// With options of modules, as they stand in a topology.
+    pub(super) fn with(options: &'static str) -> Compared {
+        Compared { options, ..Compared::default() }
+    }
+
     /// Plays a scene with these rules of nat; every packet of it is compared.
     pub(super) fn play(
         &mut self,
@@ -84,7 +119,8 @@ impl Compared {
         play: impl FnOnce(&mut Pair<'_>),
     ) {
         let world = World::new();
-        let topology = Topology::from_toml(world.topology(), "world").expect("a topology");
+        let described = format!("{}{}", world.topology(), self.options);
+        let topology = Topology::from_toml(&described, "world").expect("a topology");
         let rules = format!(
             "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{}\nCOMMIT\n\
              *nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
@@ -94,7 +130,7 @@ impl Compared {
         );
         let case = Case {
             name: "line".to_owned(),
-            topology: world.topology().to_owned(),
+            topology: described,
             rules4: Some(rules),
             ..Case::default()
         };

@@ -2,10 +2,11 @@
 
 use super::same_side;
 use crate::effects::{Effects, span};
-use crate::h323::address::Message;
+use crate::h323::address::{Address, Message};
 use crate::h323::channels::Channel;
 use crate::h323::marks::Mark;
 use crate::h323::per::{Findings, Found, Mode, walk};
+use crate::h323::rewrite;
 use crate::h323::tables::USER_INFORMATION;
 use crate::helper::Segment;
 use crate::registry::Scratch;
@@ -78,6 +79,12 @@ fn propose(message: &Message<'_>, findings: &[Found], effects: &mut Effects) {
             Mark::Ipv4 | Mark::Ipv6 => {
                 let address = message.address(first);
                 match (whose, address) {
+                    (
+                        Some(mark @ (Mark::DestinationAddress | Mark::SourceAddress)),
+                        Some(address),
+                    ) => {
+                        name_ends(message, mark, &address, effects);
+                    }
                     (Some(Mark::H245Address), Some(address)) if !forwarded => {
                         super::control_connection(message, &address, effects);
                     }
@@ -92,5 +99,21 @@ fn propose(message: &Message<'_>, findings: &[Found], effects: &mut Effects) {
             mark => whose = Some(mark),
         }
         found = rest;
+    }
+}
+
+/// A Setup names the ends of its connection, whatever it named before.
+fn name_ends(message: &Message<'_>, mark: Mark, address: &Address, effects: &mut Effects) {
+    let segment = message.segment;
+    if !rewrite::is_rewritten(segment) || !address.is_of(segment) {
+        return;
+    }
+    let ends = segment.opposite();
+    let (ip, port) = match mark {
+        Mark::DestinationAddress => (ends.src, ends.sport),
+        _ => (ends.dst, ends.dport),
+    };
+    if address.ip != ip {
+        rewrite::write(message, address, (ip, port), effects);
     }
 }

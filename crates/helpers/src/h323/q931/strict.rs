@@ -11,6 +11,7 @@ use crate::h323::address::{Address, Message};
 use crate::h323::channels::{Channel, Waiting};
 use crate::h323::marks::Mark;
 use crate::h323::per::{Findings, Found, Mode, walk};
+use crate::h323::rewrite;
 use crate::h323::stream::{self, Frames};
 use crate::h323::tables::USER_INFORMATION;
 use crate::helper::Segment;
@@ -125,6 +126,7 @@ impl Session {
         if let Some(address) = address_of(message, body, Mark::H245Address) {
             super::control_connection(message, &address, effects);
         }
+        Session::name_ends(message, body, effects);
         let from_caller = message.segment.direction == Direction::Original;
         let mut found = body;
         while let Some((first, rest)) = found.split_first() {
@@ -139,6 +141,26 @@ impl Session {
             } else {
                 effects.note(Reason::HelperOrder, message.span());
                 return;
+            }
+        }
+    }
+
+    /// The ends of the connection, where the message names them and they have another address for
+    /// its receiver.
+    fn name_ends(message: &Message<'_>, body: &[Found], effects: &mut Effects) {
+        let segment = message.segment;
+        if !rewrite::is_rewritten(segment) {
+            return;
+        }
+        let (own, ends) = (segment.tuple(), segment.opposite());
+        let rows = [
+            (Mark::DestinationAddress, own.dst, (ends.src, ends.sport)),
+            (Mark::SourceAddress, own.src, (ends.dst, ends.dport)),
+        ];
+        for (whose, known, to) in rows {
+            let address = address_of(message, body, whose).filter(|address| address.ip == known);
+            if let Some(address) = address.filter(|_| known != to.0) {
+                rewrite::write(message, &address, to, effects);
             }
         }
     }

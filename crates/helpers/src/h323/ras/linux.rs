@@ -1,13 +1,15 @@
 //! RAS as the kernel reads it: any message, from either end.
 
-use super::{DEFAULT_RRQ_TTL, GKROUTED_ONLY, time_to_live};
+use super::{DEFAULT_RRQ_TTL, GKROUTED_ONLY, rewrite, time_to_live};
 use crate::effects::{Activation, ClassSet, Effect, Effects};
 use crate::h323::address::{Address, Message, Opening, addresses, expect};
 use crate::h323::marks::Mark;
 use crate::h323::per::{Findings, Found, Mode, walk};
+use crate::h323::rewrite::{Renaming, is_rewritten};
 use crate::h323::tables::RAS_MESSAGE;
 use crate::helper::Segment;
 use crate::registry::{HelperKind, Scratch};
+use crate::rewrite::Ports;
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{L4Proto, Reason};
 
@@ -17,8 +19,6 @@ const URQ_TIMEOUT_S: u32 = 30;
 /// What is remembered of a registration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Registration {
-    /// The ports at which either end takes calls.
-    call_ports: [u16; 2],
     /// How long it lives, in seconds.
     ttl_s: u32,
 }
@@ -26,7 +26,7 @@ pub(super) struct Registration {
 /// Reads one datagram.
 pub(super) fn inspect(segment: &Segment<'_>, scratch: &mut Scratch, effects: &mut Effects) {
     let Scratch::Ras(scratch) = scratch else { return };
-    let registration = &mut scratch.linux;
+    let super::Scratch { linux: registration, ports, .. } = scratch;
     if segment.payload.is_empty() {
         return;
     }
@@ -37,12 +37,15 @@ pub(super) fn inspect(segment: &Segment<'_>, scratch: &mut Scratch, effects: &mu
         return;
     }
     let Some((kind, found)) = findings.list().split_first() else { return };
+    if kind.mark != Mark::RegistrationRequest {
+        rewrite::message(&message, kind.mark, found, ports, effects);
+    }
     match kind.mark {
         Mark::GatekeeperConfirm => gatekeeper_elsewhere(&message, found, effects),
-        Mark::RegistrationRequest => registration.request(&message, found, effects),
-        Mark::RegistrationConfirm => registration.confirm(&message, found, effects),
+        Mark::RegistrationRequest => registration.request(&message, found, ports, effects),
+        Mark::RegistrationConfirm => registration.confirm(&message, found, ports, effects),
         Mark::UnregistrationRequest => {
-            registration.call_ports = [0; 2];
+            ports.forget_signalling();
             effects.push(Effect::Flush(ClassSet::ALL));
             effects.push(Effect::Refresh { seconds: URQ_TIMEOUT_S });
         }
@@ -64,7 +67,13 @@ pub(super) fn inspect(segment: &Segment<'_>, scratch: &mut Scratch, effects: &mu
 
 impl Registration {
     /// RRQ: the first address of the sender's own is where it takes calls.
-    fn request(&mut self, message: &Message<'_>, found: &[Found], effects: &mut Effects) {
+    fn request(
+        &mut self,
+        message: &Message<'_>,
+        found: &[Found],
+        ports: &mut Ports,
+        effects: &mut Effects,
+    ) {
         let segment = message.segment;
         let own = |a: &Address| a.ip == segment.tuple().src && a.port != 0;
         let address = addresses(message, found, Mark::CallSignalAddress).find(own);
@@ -73,13 +82,15 @@ impl Registration {
                 from_receiver: segment.options.flag(GKROUTED_ONLY),
                 flags: ExpectationFlags::PERMANENT,
                 child: Some(HelperKind::Q931),
+                renaming: Renaming::Calls(loopback_before(message, found, &address)),
                 ..Opening::to_sender(L4Proto::TCP)
             };
             expect(message, &address, &opening, effects);
-            if let Some(port) = self.call_ports.get_mut(segment.direction.index()) {
-                *port = address.port;
+            if !is_rewritten(segment) {
+                ports.set_signalling(segment.direction, address.port);
             }
         }
+        rewrite::message(message, Mark::RegistrationRequest, found, ports, effects);
         let default = segment.options.number(DEFAULT_RRQ_TTL);
         self.ttl_s = time_to_live(found).unwrap_or(default);
     }
@@ -87,7 +98,13 @@ impl Registration {
     /// RCF: the connection lives as long as the registration. So does the expectation of calls,
     /// but the kernel looks for one that anybody may fulfil: of one for the gatekeeper alone, which
     /// is the default, nothing comes.
-    fn confirm(&mut self, message: &Message<'_>, found: &[Found], effects: &mut Effects) {
+    fn confirm(
+        &mut self,
+        message: &Message<'_>,
+        found: &[Found],
+        ports: &Ports,
+        effects: &mut Effects,
+    ) {
         let segment = message.segment;
         self.ttl_s = time_to_live(found).unwrap_or(self.ttl_s);
         if self.ttl_s == 0 {
@@ -97,7 +114,7 @@ impl Registration {
         if segment.options.flag(GKROUTED_ONLY) {
             return;
         }
-        let port = self.call_ports.get(1 - segment.direction.index()).copied().unwrap_or(0);
+        let port = ports.signalling(segment.direction.opposite());
         effects.push(Effect::Activate(Activation {
             class: 0,
             dst: segment.tuple().dst,
@@ -118,7 +135,8 @@ fn gatekeeper_elsewhere(message: &Message<'_>, found: &[Found], effects: &mut Ef
         return;
     }
     let child = Some(HelperKind::Ras);
-    let opening = Opening { to_named: true, child, ..Opening::to_sender(L4Proto::UDP) };
+    let renaming = Renaming::Nothing;
+    let opening = Opening { to_named: true, child, renaming, ..Opening::to_sender(L4Proto::UDP) };
     expect(message, &address, &opening, effects);
 }
 
@@ -128,7 +146,15 @@ fn call_elsewhere(message: &Message<'_>, address: &Address, effects: &mut Effect
         to_named: true,
         flags: ExpectationFlags::PERMANENT,
         child: Some(HelperKind::Q931),
+        renaming: Renaming::Nothing,
         ..Opening::to_sender(L4Proto::TCP)
     };
     expect(message, address, &opening, effects);
+}
+
+/// The first address, where it is a loopback one and another than `own`: one program lists that
+/// first, and the kernel gives it what the other becomes.
+fn loopback_before(message: &Message<'_>, found: &[Found], own: &Address) -> Option<Address> {
+    let first = addresses(message, found, Mark::CallSignalAddress).next();
+    first.filter(|first| first.ip.is_loopback() && first != own)
 }

@@ -4,15 +4,16 @@
 //! has confirmed it, and lives as long as the confirmation says; where a call may go, when it was
 //! asked for. A confirmation answers a request of the other end by its number, or it is nothing.
 
-use super::time_to_live;
-use super::{DEFAULT_RRQ_TTL, GKROUTED_ONLY};
+use super::{DEFAULT_RRQ_TTL, GKROUTED_ONLY, TIMEOUT_S, rewrite, time_to_live};
 use crate::effects::{Activation, ClassSet, Effect, Effects, Proposal};
-use crate::h323::address::{Message, Opening, addresses, expect};
+use crate::h323::address::{Address, Message, Opening, addresses, expect};
 use crate::h323::marks::Mark;
 use crate::h323::per::{Findings, Found, Mode, walk};
+use crate::h323::rewrite::{Renaming, is_renamed, is_rewritten};
 use crate::h323::tables::RAS_MESSAGE;
 use crate::helper::Segment;
 use crate::registry::{HelperKind, Scratch};
+use crate::rewrite::Ports;
 use kinwall_terms::expectation::{ExpectationFlags, Expected};
 use kinwall_terms::{Direction, L4Proto, Reason};
 
@@ -64,7 +65,8 @@ pub(super) fn inspect(
     match walk(Mode::Exact, &RAS_MESSAGE, segment.payload, &mut findings) {
         Ok(()) => {
             if let Some((kind, found)) = findings.list().split_first() {
-                scratch.strict.message(&message, kind.mark, found, effects);
+                let super::Scratch { strict, ports, .. } = scratch;
+                strict.message(&message, kind.mark, (found, ports), effects);
             }
         }
         Err(_) => effects.note(Reason::HelperMalformed, message.span()),
@@ -99,7 +101,7 @@ impl Session {
         &mut self,
         message: &Message<'_>,
         kind: Mark,
-        found: &[Found],
+        (found, ports): (&[Found], &mut Ports),
         effects: &mut Effects,
     ) {
         if let Some((answer, said)) = answer(kind) {
@@ -113,9 +115,9 @@ impl Session {
             Mark::GatekeeperRequest => self.ask(Answer::Gatekeeper, message, found),
             Mark::AdmissionRequest => self.ask(Answer::Admission, message, found),
             Mark::LocationRequest => self.ask(Answer::Location, message, found),
-            Mark::RegistrationRequest => self.register(message, found, effects),
+            Mark::RegistrationRequest => self.register(message, found, ports, effects),
             Mark::GatekeeperConfirm => gatekeeper_elsewhere(message, found, effects),
-            Mark::RegistrationConfirm => self.registered(message, found, effects),
+            Mark::RegistrationConfirm => self.registered(message, found, ports, effects),
             Mark::AdmissionConfirm | Mark::LocationConfirm => {
                 call_elsewhere(message, found, effects);
             }
@@ -125,6 +127,7 @@ impl Session {
             }
             _ => {}
         }
+        rewrite::message(message, kind, found, ports, effects);
     }
 
     fn ask(&mut self, answer: Answer, message: &Message<'_>, found: &[Found]) {
@@ -151,7 +154,13 @@ impl Session {
     }
 
     /// RRQ: remembers where the endpoint takes calls.
-    fn register(&mut self, message: &Message<'_>, found: &[Found], effects: &mut Effects) {
+    fn register(
+        &mut self,
+        message: &Message<'_>,
+        found: &[Found],
+        ports: &mut Ports,
+        effects: &mut Effects,
+    ) {
         let segment = message.segment;
         if segment.direction != Direction::Original {
             effects.note(Reason::HelperOrder, message.span());
@@ -164,14 +173,26 @@ impl Session {
             None => effects.note(Reason::HelperForeignAddress, message.span()),
             Some(_) => {}
         }
-        self.call_port = own.map_or(0, |address| address.port);
+        let before = std::mem::replace(&mut self.call_port, own.map_or(0, |address| address.port));
+        if let Some(address) = own.filter(|address| is_rewritten(segment) && address.port != 0) {
+            if before != address.port {
+                ports.forget_signalling();
+            }
+            expect(message, &address, &calls(segment, ExpectationFlags::INACTIVE), effects);
+        }
         let default = segment.options.number(DEFAULT_RRQ_TTL);
         self.ttl_s = time_to_live(found).unwrap_or(default);
         self.ask(Answer::Registration, message, found);
     }
 
     /// RCF: expects calls at the port that was registered.
-    fn registered(&self, message: &Message<'_>, found: &[Found], effects: &mut Effects) {
+    fn registered(
+        &self,
+        message: &Message<'_>,
+        found: &[Found],
+        ports: &Ports,
+        effects: &mut Effects,
+    ) {
         let segment = message.segment;
         let ttl_s = time_to_live(found).unwrap_or(self.ttl_s).min(TTL_MAX_S);
         if ttl_s > 0 {
@@ -182,24 +203,44 @@ impl Session {
         }
         // From the gatekeeper, who sent this, to the endpoint.
         let gatekeeper = segment.tuple();
-        let src = segment.options.flag(GKROUTED_ONLY).then_some(gatekeeper.src);
+        let mut dport = self.call_port;
+        let mut timeout_s = ttl_s;
+        if is_rewritten(segment) {
+            // It was chosen when the request was rewritten, and is there, but inactive.
+            dport = ports.signalling(Direction::Reply);
+            timeout_s = if ttl_s > 0 { ttl_s } else { TIMEOUT_S };
+        }
         let proto = L4Proto::TCP;
-        let expected = Expected::new(src, None, gatekeeper.dst, self.call_port, proto);
-        effects.push(Effect::Expect(Proposal {
-            flags: ExpectationFlags::PERMANENT,
-            child: Some(HelperKind::Q931),
-            ..Proposal::new(expected, message.span())
-        }));
-        if ttl_s > 0 {
+        if !is_rewritten(segment) {
+            let src = segment.options.flag(GKROUTED_ONLY).then_some(gatekeeper.src);
+            let expected = Expected::new(src, None, gatekeeper.dst, dport, proto);
+            effects.push(Effect::Expect(Proposal {
+                flags: ExpectationFlags::PERMANENT,
+                child: Some(HelperKind::Q931),
+                ..Proposal::new(expected, message.span())
+            }));
+        }
+        if timeout_s > 0 && dport > 0 {
             effects.push(Effect::Activate(Activation {
                 class: 0,
                 dst: gatekeeper.dst,
-                dport: self.call_port,
+                dport,
                 proto,
-                timeout_s: ttl_s,
+                timeout_s,
                 skip_when_found: 0,
             }));
         }
+    }
+}
+
+/// Calls to an endpoint that registers.
+fn calls(segment: &Segment<'_>, flags: ExpectationFlags) -> Opening {
+    Opening {
+        from_receiver: segment.options.flag(GKROUTED_ONLY),
+        flags: flags | ExpectationFlags::PERMANENT,
+        child: Some(HelperKind::Q931),
+        renaming: Renaming::Calls(None),
+        ..Opening::to_sender(L4Proto::TCP)
     }
 }
 
@@ -215,8 +256,7 @@ fn gatekeeper_elsewhere(message: &Message<'_>, found: &[Found], effects: &mut Ef
         address.note_port(effects);
         return;
     }
-    let child = Some(HelperKind::Ras);
-    let opening = Opening { to_named: true, child, ..Opening::to_sender(L4Proto::UDP) };
+    let opening = to_named(segment, &address, HelperKind::Ras, L4Proto::UDP);
     expect(message, &address, &opening, effects);
 }
 
@@ -230,9 +270,24 @@ fn call_elsewhere(message: &Message<'_>, found: &[Found], effects: &mut Effects)
         address.note_port(effects);
         return;
     }
-    let child = Some(HelperKind::Q931);
-    let opening = Opening { to_named: true, child, ..Opening::to_sender(L4Proto::TCP) };
+    let opening = to_named(segment, &address, HelperKind::Q931, L4Proto::TCP);
     expect(message, &address, &opening, effects);
+}
+
+/// To the address that is named: where that is the sender's own, and its receiver knows it by
+/// another one, to the sender by that.
+fn to_named(
+    segment: &Segment<'_>,
+    address: &Address,
+    child: HelperKind,
+    proto: L4Proto,
+) -> Opening {
+    let child = Some(child);
+    let opening = Opening { child, ..Opening::to_sender(proto) };
+    match is_renamed(segment) && address.ip == segment.tuple().src {
+        true => opening,
+        false => Opening { to_named: true, renaming: Renaming::Nothing, ..opening },
+    }
 }
 
 /// The number of a request, or of the request that is answered.

@@ -116,10 +116,10 @@ static ARQ: Type = beginning(
         may("callModel", &CALL_MODEL),
         is("endpointIdentifier", &WIDE_1_TO_128),
         may("destinationInfo", &ALIASES),
-        may("destCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::OtherAddress),
+        may("destCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::DestinationAddress),
         may("destExtraCallInfo", &ALIASES),
         is("srcInfo", &ALIASES),
-        may("srcCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::OtherAddress),
+        may("srcCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::SourceAddress),
         END, // bandWidth
     ],
 );

@@ -33,7 +33,6 @@ static FAST_START_CHANNELS: Type = list(&FAST_START_ITEM, 30);
 
 const PROTOCOL: Field = is("protocolIdentifier", &OBJECT_IDENTIFIER);
 const H245_ADDRESS: Field = may("h245Address", &TRANSPORT_ADDRESS).mark(Mark::H245Address);
-const OTHER_ADDRESS: Field = may("", &TRANSPORT_ADDRESS).mark(Mark::OtherAddress);
 const CONFERENCE: Field = is("conferenceID", &OCTETS_16);
 const FAST_START: Field = may("fastStart", &FAST_START_CHANNELS).reads();
 
@@ -72,7 +71,7 @@ static SETUP: Type = extensible(
         may("sourceAddress", &ALIASES),
         is("sourceInfo", &ENDPOINT),
         may("destinationAddress", &ALIASES),
-        OTHER_ADDRESS, // destCallSignalAddress
+        may("destCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::DestinationAddress),
         may("destExtraCallInfo", &ALIASES),
         may("destExtraCRV", &EXTRA_VALUES),
         is("activeMC", &BOOLEAN),
@@ -82,7 +81,7 @@ static SETUP: Type = extensible(
         is("callType", &CALL_TYPE),
     ],
     &[
-        OTHER_ADDRESS, // sourceCallSignalAddress
+        may("sourceCallSignalAddress", &TRANSPORT_ADDRESS).mark(Mark::SourceAddress),
         passed("remoteExtensionAddress"),
         passed("callIdentifier"),
         passed("h245SecurityCapability"),
