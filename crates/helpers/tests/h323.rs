@@ -4,7 +4,7 @@
 mod session;
 
 use kinwall_helpers::freedom::within;
-use kinwall_helpers::{HelperKind, Instance};
+use kinwall_helpers::{HelperKind, Instance, Proposal};
 use kinwall_terms::freedom::Row;
 use kinwall_terms::{Direction, Family, KernelVersion, Profile};
 use proptest::prelude::*;
@@ -132,6 +132,44 @@ proptest! {
             let right = is_right(&instance, &session, direction);
             prop_assert!(right.is_ok(), "{} of {payload:02x?}", right.unwrap_err());
             prop_assert_eq!(session.effects.drop_reason(), None);
+        }
+    }
+
+    #[test]
+    fn the_rewritten_message_says_the_same_to_its_receiver(
+        (kind, packets) in talk(KINDS.len()),
+        profile in prop::sample::select(&Profile::ALL[..]),
+    ) {
+        // What strict opens for a registration it opens when that is confirmed.
+        let profile = if KINDS[kind] == HelperKind::Ras { Profile::Linux } else { profile };
+        let name = KINDS[kind].helper().name;
+        // Forwarding is rewritten to the forwarder's own address.
+        let guard = [("guard.*.peer_only".to_owned(), "0".to_owned())];
+        let open = || {
+            let kernel = KernelVersion::DEFAULT;
+            Session::new(name, Family::Ipv4, profile, kernel, &guard)
+        };
+        // Inside, the endpoint is known by its own address; outside, by the translated one.
+        let shown: std::net::IpAddr = [192, 0, 2, 2].into();
+        let [mut inside, mut outside] = [open(), open()];
+        inside.reply.dst = shown;
+        outside.original.src = shown;
+        outside.reply.dst = shown;
+        for (direction, _, payload) in packets {
+            if inside.unread(direction) + outside.unread(direction) > 0 {
+                break;
+            }
+            inside.send(direction, &payload);
+            let Some(written) = inside.written(shown, &payload) else { break };
+            prop_assert_eq!(written.len(), payload.len());
+            outside.send(direction, &written);
+            if direction == Direction::Original {
+                let expected = |session: &Session| -> HashSet<_> {
+                    let named = |p: &Proposal| p.address.is_some();
+                    session.proposals().iter().filter(|p| named(p)).map(|p| p.expected).collect()
+                };
+                prop_assert_eq!(expected(&inside), expected(&outside), "{:02x?}", payload);
+            }
         }
     }
 

@@ -106,6 +106,7 @@ const CONFIRMED: Row = Row {
 const TRANSLATED: Row = Row {
     announcement: "RRQ, translated (calls)",
     profiles: &[Profile::Strict],
+    families: &[Family::Ipv4],
     announcer: Announcer::Originator,
     document: None,
     ..REGISTRATION

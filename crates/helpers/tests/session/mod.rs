@@ -6,8 +6,8 @@ pub(crate) mod definitions;
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
-    Broadcast, Effect, Effects, Instances, Note, Pending, Proposal, Routing, Scratch, Segment,
-    Whose,
+    Broadcast, Effect, Effects, Following, Instances, Named, Note, Pending, Proposal, Routing,
+    Scratch, Segment, Whose,
 };
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
@@ -222,6 +222,41 @@ impl Session {
             }
         }
         all
+    }
+
+    /// What was shown last, `payload`, as it leaves when every port that is named is free and the
+    /// sender is known by `address`; `None` when two changes overlap.
+    pub(crate) fn written(&self, address: IpAddr, payload: &[u8]) -> Option<Vec<u8>> {
+        let mut bytes = payload.to_vec();
+        let mut places: Vec<Span> = Vec::new();
+        let mut put = |span: Span, text: &[u8]| {
+            let end = |span: &Span| span.offset + span.length;
+            let apart = |other: &Span| other.offset >= end(&span) || span.offset >= end(other);
+            let place = span.offset as usize..end(&span) as usize;
+            bytes.splice(place, text.iter().copied());
+            let fits = places.iter().all(apart) && text.len() == span.length as usize;
+            places.push(span);
+            fits
+        };
+        let mut fine = true;
+        let name = |named: Named, port: u16| {
+            let mut text = Vec::new();
+            named.form.write(address, port, &mut text);
+            text
+        };
+        for following in self.proposals().iter().filter_map(|proposal| proposal.following) {
+            let Following { named: Some(named), port, also, .. } = following else { continue };
+            let text = name(named, port);
+            fine &= [Some(named.span), also].into_iter().flatten().all(|span| put(span, &text));
+        }
+        for effect in self.effects.list() {
+            fine &= match effect {
+                Effect::Write { span, text } => put(*span, self.effects.text(*text)),
+                Effect::WriteKept { named, port } => put(named.span, &name(*named, *port)),
+                _ => true,
+            };
+        }
+        fine.then_some(bytes)
     }
 
     /// What the helper said, one line a thing.
