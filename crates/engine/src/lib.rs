@@ -9,6 +9,7 @@
 pub mod check;
 mod course;
 mod engine;
+mod expect;
 mod foresee;
 mod help;
 mod nat;

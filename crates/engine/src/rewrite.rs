@@ -7,6 +7,7 @@
 //! grown or shrunk, all later sequence numbers are moved.
 
 use crate::engine::Engine;
+use crate::help::Work;
 use crate::path::{Passage, Stage, Stop};
 use crate::trace::{Rewritten, Step};
 use kinwall_conntrack::{
@@ -21,6 +22,7 @@ use kinwall_terms::{
 use kinwall_wire::rewrite::{CannotRewrite, Edits, move_numbers, with_payload};
 use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
+use std::io::Write;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -84,6 +86,23 @@ impl Engine {
             self.edits.push(place, |text| named.form.write(address, port, text));
         }
         Ok(made)
+    }
+
+    /// Puts `text` in the place of a part of the payload.
+    pub(crate) fn write(&mut self, work: Work, span: Span, text: &[u8]) -> Result<(), Reason> {
+        let place = work.own.place(span).ok_or(Reason::NatSplit)?;
+        self.edits.push(place, |out| out.extend_from_slice(text));
+        Ok(())
+    }
+
+    /// Writes how long the part `of` of the payload has become.
+    pub(crate) fn write_length(&mut self, work: Work, span: Span, of: Span) -> Result<(), Reason> {
+        let place = work.own.place(span).ok_or(Reason::NatSplit)?;
+        let part = work.own.place(of).ok_or(Reason::NatSplit)?;
+        let length = part.len().saturating_add_signed(self.edits.growth(part));
+        // Writing to a vector does not fail.
+        self.edits.push(place, |out| drop(write!(out, "{length}")));
+        Ok(())
     }
 
     /// Whether payload of connections with this helper and connmark may be rewritten.
