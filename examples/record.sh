@@ -203,7 +203,7 @@ listen() {
   die "tcpdump does not listen on $1"
 }
 
-# What the gateway itself sends is recorded too where an example says which, as `src host A`.
+# What leaves the gateway is recorded too where an example says which, as `src host A`.
 OWN=
 
 # capture NAME COMMAND...: records what arrives at the gateway while a command runs.
@@ -221,7 +221,7 @@ capture() {
     # Frames that the switch floods for somebody else are not the gateway's.
     mac=$(on gateway cat "/sys/class/net/$device/address")
     listen "$device" in "(ip or ip6) and (ether multicast or ether dst $mac)"
-    [ -z "$OWN" ] || listen "$device" out "ip and $OWN"
+    [ -z "$OWN" ] || listen "$device" out "(ip or ip6) and $OWN"
   done
   "$@"
   sleep 1

@@ -57,7 +57,7 @@ pub(crate) struct GatewayArgs {
 pub(crate) enum NatArg {
     /// Connections are translated as the nat table says.
     Apply,
-    /// The nat table is not looked at: the capture shows one side of the gateway only.
+    /// The nat table is not looked at.
     Ignore,
 }
 

@@ -28,16 +28,14 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
                 "{family}: address translation is not applied; rules of the nat table: {lines}"
             ));
         }
-        let names_helper = |_: Table, rule: &Rule| match &rule.target {
-            Some(Target::Ct(ct)) => ct.helper.is_some(),
+        let names_sip = |_: Table, rule: &Rule| match &rule.target {
+            Some(Target::Ct(ct)) => ct.helper.as_ref().is_some_and(|name| name.starts_with("sip")),
             _ => false,
         };
-        if let Some(lines) =
-            lines(rules, family, names_helper).filter(|_| engine.translates(family))
-        {
+        if let Some(lines) = lines(rules, family, names_sip).filter(|_| engine.translates(family)) {
             say::note(format_args!(
-                "{family}: helpers do not rewrite what they read on translated connections; \
-                 rules that name one: {lines}"
+                "{family}: the sip helper does not rewrite what it reads on translated \
+                 connections; rules that name it: {lines}"
             ));
         }
         let timeouts = |_: Table, rule: &Rule| match &rule.target {

@@ -1,9 +1,10 @@
 //! The recorded examples: what `kinwall replay` says of them, against what the kernel of the
 //! gateway counted on every rule and expected while they were recorded.
 
+use kinwall_replay::{Input, Source};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A recording: its folder, its name, the rules that were loaded, and the settings.
@@ -48,7 +49,22 @@ const RECORDINGS: &[Recording<'_>] = &[
     Recording { folder: "ftp-bounce-attack", capture: "careful", rules: &["rules.v4"], set: LOOSE },
     Recording { folder: "ftp-forged-port", capture: "capture", rules: &["careless.v4"], set: &[] },
     Recording { folder: "ftp-forged-port", capture: "refused", rules: &["rules.v4"], set: &[] },
+    Recording {
+        folder: "masquerade",
+        capture: "arriving",
+        rules: &["rules.v4", "rules.v6"],
+        set: &[],
+    },
+    BOTH_SIDES,
 ];
+
+/// Recorded on both sides of a gateway that translates.
+const BOTH_SIDES: Recording<'_> = Recording {
+    folder: "masquerade",
+    capture: "both",
+    rules: &["random.v4", "rules.v6"],
+    set: &[],
+};
 
 /// Packets by the rule that decided, as `ipv4 filter FORWARD 3`; `policy` for chain policies.
 type Counts = BTreeMap<String, u64>;
@@ -113,6 +129,33 @@ fn every_related_packet_names_the_one_that_announced_it() {
             assert!(announced["length"].is_u64(), "{packet}");
         }
     }
+}
+
+/// What the gateway sent is in the capture, too: it has the gateway's own link-layer addresses.
+#[test]
+fn what_is_kept_is_what_left_the_gateway() {
+    let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("left.pcap");
+    BOTH_SIDES.run(&["--summary", "--write", &kept.display().to_string()]);
+    let is_own = |frame: &Vec<u8>| {
+        let source = &frame[6..12];
+        source == [2, 0, 0, 0, 0, 1] || source == [2, 0, 0, 0, 0, 2]
+    };
+    let packet = |frame: &Vec<u8>| frame[14..].to_vec();
+    let (left, came): (Vec<_>, Vec<_>) =
+        frames(&BOTH_SIDES.path("both.pcapng")).into_iter().partition(is_own);
+    let left: Vec<_> = left.iter().map(packet).collect();
+    assert!(left.len() > 200 && left != came.iter().map(packet).collect::<Vec<_>>());
+    assert_eq!(frames(&kept).iter().map(packet).collect::<Vec<_>>(), left);
+}
+
+/// The frames of a capture.
+fn frames(path: &Path) -> Vec<Vec<u8>> {
+    let mut source = Source::open(&[Input::new(path)]).expect("a capture");
+    let mut frames = Vec::new();
+    while let Some(frame) = source.next() {
+        frames.push(frame.bytes.to_vec());
+    }
+    frames
 }
 
 /// The attack of the README: the same capture, refused as soon as one of the two is right.

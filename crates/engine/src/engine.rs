@@ -15,7 +15,9 @@ use kinwall_rules::facts::{Key, PacketState};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
-use kinwall_terms::{CtState, Direction, Family, InterfaceName, Reason, Time, Verdict, Zone};
+use kinwall_terms::{
+    CtState, Direction, Family, InterfaceName, Reason, Time, Tuple, Verdict, Zone,
+};
 use kinwall_topology::Topology;
 use kinwall_wire::rewrite::Edits;
 use kinwall_wire::{Headers, ParseError};
@@ -49,6 +51,8 @@ pub struct Engine {
     pub(crate) translates: [bool; 2],
     /// The ports (source, destination) that the next packet leaves with.
     pub(crate) wish: Option<[u16; 2]>,
+    /// As what the next packet left, in truth.
+    pub(crate) observed: Option<Tuple>,
 }
 
 /// How many seconds packets may come without a look for what has expired.
@@ -90,6 +94,7 @@ impl Engine {
             details: true,
             translates: [false; 2],
             wish: None,
+            observed: None,
         }
     }
 
@@ -188,6 +193,7 @@ impl Engine {
         };
         let outcome = self.conclude(&passage, end.err());
         self.wish = None;
+        self.observed = None;
         outcome
     }
 
@@ -200,9 +206,26 @@ impl Engine {
     /// Applies the nat table from now on, or not; off at first. Where there is none, nothing is
     /// translated.
     pub fn set_translation(&mut self, on: bool) {
-        let has_nat = |program: &Option<Program>| program.as_ref().is_some_and(Program::has_nat);
-        self.translates = [on && has_nat(&self.programs[0]), on && has_nat(&self.programs[1])];
+        self.translates = Family::ALL.map(|family| on && self.has_nat(family));
         self.courses.forget();
+    }
+
+    /// Whether the rules of a family have a nat table.
+    pub fn has_nat(&self, family: Family) -> bool {
+        self.program(family).is_some_and(Program::has_nat)
+    }
+
+    /// Translates connections from now on as their first packets leave in truth, where that is
+    /// known ([`Engine::observe`]), and as the nat table says where it is not.
+    pub fn set_observation(&mut self) {
+        self.translates = [true; 2];
+        self.courses.forget();
+    }
+
+    /// Says as what the next packet leaves in truth: a connection that it begins is translated so,
+    /// whatever the nat table says, and so are those that helpers expect.
+    pub fn observe(&mut self, left: Tuple) {
+        self.observed = Some(left);
     }
 
     /// Whether the nat table of a family is applied.

@@ -16,7 +16,7 @@ use kinwall_conntrack::PacketCt;
 use kinwall_rules::eval::{Decision, RuleId};
 use kinwall_rules::targets::nat::Wanted;
 use kinwall_rules::value::Network;
-use kinwall_terms::{CtState, Direction, Family, Hook, Manip, NatRange, Reason, Table};
+use kinwall_terms::{CtState, Direction, Family, Hook, Manip, NatRange, Reason, Table, Tuple};
 use kinwall_wire::translate::{CannotTranslate, NewEnd, set_end, set_error_ends};
 use kinwall_wire::{Headers, L4};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -105,7 +105,8 @@ impl Engine {
             Manip::Source => p.headers.src,
             Manip::Destination => p.headers.dst,
         };
-        let range = range.unwrap_or(NatRange::address(own));
+        let observed = self.observed.map(|left| exactly(&left, manip, &p.headers));
+        let range = observed.or(range).unwrap_or(NatRange::address(own));
         let wish = self.wish.map(|[source, destination]| match manip {
             Manip::Source => source,
             Manip::Destination => destination,
@@ -172,6 +173,20 @@ impl Engine {
                 && is_link_local(*address) == is_link_local(p.headers.dst)
         })
     }
+}
+
+/// The range that holds nothing but what an end of a packet became.
+fn exactly(left: &Tuple, manip: Manip, headers: &Headers) -> NatRange {
+    let (address, port) = match manip {
+        Manip::Source => (left.src, left.sport),
+        Manip::Destination => (left.dst, left.dport),
+    };
+    let has_port = match headers.l4 {
+        // The identifier of a query stands for its source port.
+        L4::Icmp(_) => manip == Manip::Source,
+        _ => headers.ports().is_some(),
+    };
+    NatRange { ports: has_port.then_some([port; 2]), ..NatRange::address(address) }
 }
 
 /// Changes the packet, and what is known of it.

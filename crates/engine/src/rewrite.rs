@@ -114,7 +114,8 @@ impl Engine {
     /// Translates the child of a translated master: its source becomes what the master's
     /// receiver is known by, its destination what was named before translation.
     pub(crate) fn follow_master(&mut self, p: &mut Passage<'_, '_, '_>, ct: PacketCt) {
-        let Some(id) = ct.conn else { return };
+        // What is seen of the child itself says more than what it should follow.
+        let Some(id) = ct.conn.filter(|_| self.observed.is_none()) else { return };
         let Some(master) = self.conntrack.master(id) else { return };
         let (Some(saved), Some(view)) = (master.saved, self.conntrack.connection(master.id)) else {
             return;

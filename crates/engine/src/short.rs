@@ -53,6 +53,7 @@ impl Engine {
         };
         self.memory.count_all(headers.family, &course.after, length);
         self.wish = None;
+        self.observed = None;
         let told = ct.conn.filter(|_| self.details);
         ShortWay::Arrived(Outcome {
             verdict: Verdict::Accept,

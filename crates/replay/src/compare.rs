@@ -1,5 +1,6 @@
 //! The same packets through both profiles at once: what the one opens and the other refuses.
 
+use crate::feed::Seen;
 use crate::output::{Comparison, Difference, Doubt, Instant, Proposed, Side};
 use crate::record::Names;
 use crate::replay::{Replay, tuple};
@@ -64,6 +65,11 @@ impl Profiles {
         }
     }
 
+    /// As [`Replay::observe`], in both.
+    pub fn observe(&mut self) {
+        self.sides.iter_mut().for_each(Replay::observe);
+    }
+
     /// The replay in `profile`.
     pub fn side(&self, profile: Profile) -> &Replay {
         let [linux, strict] = &self.sides;
@@ -78,14 +84,18 @@ impl Profiles {
     /// # Errors
     ///
     /// A change that is due is refused by an engine.
-    pub fn frame(&mut self, frame: &Frame<'_>) -> Result<Option<Compared>, SettingError> {
+    pub fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Compared>, SettingError> {
         self.packets += 1;
         let mut outcomes = [None, None];
         for ((side, trace), outcome) in
             self.sides.iter_mut().zip(&mut self.traces).zip(&mut outcomes)
         {
             trace.steps.clear();
-            *outcome = side.frame_traced(frame, trace)?;
+            *outcome = side.frame_traced(frame, seen, trace)?;
         }
         let [Some(linux), Some(strict)] = outcomes else { return Ok(None) };
         let mut linux = self.answer(0, frame.number, linux);

@@ -11,8 +11,11 @@
 //! come back to be filled again.
 
 use crate::arrival::Arrival;
+use crate::sight::Sight;
 use crate::source::{Frame, Progress, Source};
+use crate::watched::Watched;
 use kinwall_engine::{Engine, Foreseen, Foreseer, NEAR_MAX};
+use kinwall_terms::Time;
 use kinwall_topology::Topology;
 use kinwall_wire::link::{self, Link};
 use std::ops::Range;
@@ -20,7 +23,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// Packets in a batch, at most.
-const BATCH_PACKETS_MAX: usize = 512;
+pub(crate) const BATCH_PACKETS_MAX: usize = 512;
 
 /// Bytes in a batch after which it takes no further packet.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -36,11 +39,13 @@ pub struct Seen {
     /// Where it stands, if that can be said of it alone.
     pub(crate) arrival: Option<Arrival>,
     pub(crate) foreseen: Foreseen,
+    /// What the capture shows of how it left, where that is looked for.
+    pub(crate) sight: Sight,
 }
 
 /// Looks at frames before their turn.
 #[derive(Debug)]
-pub struct Scout {
+pub(crate) struct Scout {
     foreseer: Foreseer,
     /// As the engine's: no setting changes where addresses are.
     topology: Topology,
@@ -55,7 +60,7 @@ impl Scout {
         let link = link::strip(frame.link_type?, frame.bytes).ok().filter(Link::is_ip)?;
         let network = link.network(frame.bytes);
         let arrival = Arrival::alone(frame, &link.facts(), network, &self.topology);
-        Some(Seen { link, arrival, foreseen: self.foreseer.foresee(network) })
+        Some(Seen { link, arrival, foreseen: self.foreseer.foresee(network), sight: Sight::Once })
     }
 }
 
@@ -85,6 +90,23 @@ impl Batch {
         seen.filter_map(|seen| Some(&seen.as_ref()?.foreseen))
     }
 
+    /// Number and time of the first and of the last packet.
+    pub(crate) fn bounds(&self) -> Option<[(u64, Time); 2]> {
+        let place = |(frame, _): &(Frame<'_>, _)| (frame.number, frame.time);
+        Some([self.frames.first().map(place)?, self.frames.last().map(place)?])
+    }
+
+    /// Bytes of its packets.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What the capture shows of packet `number`.
+    pub(crate) fn sight_mut(&mut self, number: u64) -> Option<&mut Sight> {
+        let at = self.frames.binary_search_by_key(&number, |(frame, _)| frame.number).ok()?;
+        Some(&mut self.seen.get_mut(at)?.as_mut()?.sight)
+    }
+
     /// How far reading had come.
     pub fn progress(&self) -> Progress {
         self.progress
@@ -92,7 +114,7 @@ impl Batch {
 
     /// Fills it anew with at least one packet and at most `packets`, as long as `go_on` says;
     /// false when there is none.
-    fn fill(
+    pub(crate) fn fill(
         &mut self,
         source: &mut Source,
         scout: &Scout,
@@ -122,6 +144,8 @@ pub enum Feed {
     Here(Box<Here>),
     /// Read by a thread.
     Ahead(Ahead),
+    /// Read as far ahead as packets need to leave.
+    Watched(Box<Watched>),
 }
 
 /// A source that is read when packets are asked for.
@@ -143,7 +167,7 @@ pub struct Ahead {
 impl Feed {
     /// The packets of `source`, for the replay of `scout`. `one_by_one`: no packet is read
     /// before the one before it was taken.
-    pub fn new(source: Source, scout: Scout, one_by_one: bool) -> Feed {
+    pub(crate) fn new(source: Source, scout: Scout, one_by_one: bool) -> Feed {
         // What comes by a pipe may be long in coming: what is there is taken at once.
         if one_by_one || source.progress().total.is_none() {
             let packets = if one_by_one { 1 } else { NEAR_MAX };
@@ -151,6 +175,12 @@ impl Feed {
         } else {
             Feed::Ahead(Ahead::begin(source, scout))
         }
+    }
+
+    /// The packets of `source`, each with what the capture shows of how it left: reading is a
+    /// second of the capture ahead.
+    pub(crate) fn watched(source: Source, scout: Scout) -> Feed {
+        Feed::Watched(Box::new(Watched::new(source, scout)))
     }
 
     /// The next packets; `None` at the end.
@@ -161,6 +191,7 @@ impl Feed {
                 batch.fill(source, scout, *packets, Source::is_at_hand).then_some(batch)
             }
             Feed::Ahead(ahead) => ahead.next_batch(),
+            Feed::Watched(watched) => watched.next_batch(),
         }
     }
 
@@ -168,6 +199,7 @@ impl Feed {
     pub fn end(self) -> Source {
         match self {
             Feed::Here(here) => here.source,
+            Feed::Watched(watched) => watched.end(),
             Feed::Ahead(Ahead { filled, empty, reader, .. }) => {
                 // It ends when nobody takes its batches, or gives it any.
                 drop((filled, empty));

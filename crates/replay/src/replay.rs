@@ -2,14 +2,18 @@
 
 use crate::announcements::Announcements;
 use crate::arrival::{Arrival, Arrivals};
-use crate::feed::{Batch, Scout, Seen};
+use crate::feed::{Batch, Feed, Scout, Seen};
 use crate::output::{Skipped, Summary};
-use crate::source::Frame;
+use crate::sight::Sight;
+use crate::source::{Frame, Source};
 use crate::tally::Tally;
-use kinwall_engine::{DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, SettingError, Trace};
-use kinwall_terms::{InterfaceName, Time, Tuple};
+use kinwall_engine::{
+    DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, Path, SettingError, Trace,
+};
+use kinwall_terms::{InterfaceName, Time, Tuple, Verdict, Zone};
 use kinwall_wire::emit;
 use kinwall_wire::link::{self, Link, LinkError, PacketType};
+use kinwall_wire::translate::count_hop;
 use kinwall_wire::{Headers, L4};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -47,6 +51,10 @@ pub struct Replay {
     pub(crate) announcements: Announcements,
     /// What the latest packet became by address translation.
     pub(crate) translated: Option<Tuple>,
+    /// Packets are translated as the capture shows that they left.
+    observes: bool,
+    /// How the latest packet leaves, where that is kept.
+    left: Option<Vec<u8>>,
     /// A packet that was cut, made whole; kept for its memory.
     mended: Vec<u8>,
     tally: Tally,
@@ -65,9 +73,28 @@ impl Replay {
             arrivals: Arrivals::default(),
             announcements: Announcements::default(),
             translated: None,
+            observes: false,
+            left: None,
             mended: Vec::new(),
             tally,
         }
+    }
+
+    /// Translates connections as the capture shows that their first packets left, and takes no
+    /// packet again as it leaves. It is to be fed by [`Replay::feed`].
+    pub fn observe(&mut self) {
+        self.engine.set_observation();
+        self.observes = true;
+    }
+
+    /// Keeps from now on how packets leave.
+    pub fn keep_left(&mut self) {
+        self.left = Some(Vec::new());
+    }
+
+    /// How the latest packet leaves, from its network header on, where that is kept and it does.
+    pub fn left(&self) -> Option<&[u8]> {
+        self.left.as_deref().filter(|left| !left.is_empty())
     }
 
     /// The engine, for what its tables hold.
@@ -104,7 +131,7 @@ impl Replay {
         self.run(frame, seen, None)
     }
 
-    /// As [`Replay::frame`], with every step of the packet in `trace`.
+    /// As [`Replay::frame_seen`], with every step of the packet in `trace`.
     ///
     /// # Errors
     ///
@@ -112,9 +139,10 @@ impl Replay {
     pub fn frame_traced(
         &mut self,
         frame: &Frame<'_>,
+        seen: Option<&Seen>,
         trace: &mut Trace,
     ) -> Result<Option<Outcome>, SettingError> {
-        self.run(frame, None, Some(trace))
+        self.run(frame, seen, Some(trace))
     }
 
     fn run(
@@ -137,9 +165,12 @@ impl Replay {
         };
         let network = link.network(frame.bytes);
         let link = link.facts();
-        let arrival = seen
-            .and_then(|seen| seen.arrival)
-            .unwrap_or_else(|| self.arrivals.judge(frame, &link, network, self.engine.topology()));
+        let arrival = match self.observes && self.has_left(frame, seen, network) {
+            true => Arrival::Copy,
+            false => seen.and_then(|seen| seen.arrival).unwrap_or_else(|| {
+                self.arrivals.judge(frame, &link, network, self.engine.topology())
+            }),
+        };
         let ingress = match arrival {
             Arrival::By(interface) => Ingress::Interface(interface),
             Arrival::Sent => Ingress::Local { owner: None },
@@ -164,6 +195,9 @@ impl Replay {
             (None, _) => self.engine.handle(now, &mut packet),
         };
         self.translated = outcome.translated.then(|| tuple_of(&packet.bytes)).flatten();
+        if let Some(left) = &mut self.left {
+            leave(&outcome, &packet.bytes, left);
+        }
         self.tally.outcome(&outcome);
         if self.engine.conntrack().expectations_created() > expectations
             && let Ok(headers) = Headers::parse(&packet.bytes)
@@ -173,9 +207,35 @@ impl Replay {
         Ok(Some(outcome))
     }
 
-    /// What looks at packets before their turn, for this replay.
-    pub fn scout(&self) -> Scout {
-        Scout::new(&self.engine)
+    /// Whether the frame holds what another packet became. If it does not, the engine learns what
+    /// this one became, where the capture shows it.
+    fn has_left(&mut self, frame: &Frame<'_>, seen: Option<&Seen>, network: &[u8]) -> bool {
+        match seen.map(|seen| seen.sight) {
+            Some(Sight::Copy) => return true,
+            Some(Sight::Left(tuple)) => {
+                self.engine.observe(tuple);
+                return false;
+            }
+            Some(Sight::Once) | None => {}
+        }
+        // Where payload was rewritten, later segments have other numbers than those that came.
+        let now = self.now.unwrap_or(frame.time);
+        let find = |tuple: &Tuple| self.engine.conntrack().find(tuple, Zone::default(), now);
+        let tuple = tuple_of(network);
+        tuple.is_some_and(|tuple| {
+            let became = tuple.invert().and_then(|inverse| find(&inverse));
+            became.is_some() && find(&tuple).is_none()
+        })
+    }
+
+    /// The packets of `source`, as this replay wants them. `one_by_one`: no packet is read before
+    /// the one before it was taken, unless the capture has to tell how it left.
+    pub fn feed(&self, source: Source, one_by_one: bool) -> Feed {
+        let scout = Scout::new(&self.engine);
+        match self.observes {
+            true => Feed::watched(source, scout),
+            false => Feed::new(source, scout, one_by_one),
+        }
     }
 
     /// Brings near what the tables know of the packets of a batch from the one at `from` on, all
@@ -235,6 +295,19 @@ fn seen_by_gateway(link: &Link) -> Result<(), Cause> {
     }
 }
 
+/// Keeps in `left` how a packet leaves, a forwarded one with a hop less; nothing of one that does
+/// not.
+fn leave(outcome: &Outcome, bytes: &[u8], left: &mut Vec<u8>) {
+    left.clear();
+    if outcome.verdict != Verdict::Accept {
+        return;
+    }
+    left.extend_from_slice(bytes);
+    if outcome.path == Path::Forwarded {
+        count_hop(left);
+    }
+}
+
 /// Moves the clock to the time of a packet, and says what it shows.
 fn advance(shown: &mut Option<Time>, clock: Clock, captured: Time) -> Time {
     let now = match (*shown, clock) {
@@ -288,7 +361,7 @@ pub(crate) fn tuple(frame: &Frame<'_>) -> Option<Tuple> {
     tuple_of(network)
 }
 
-fn tuple_of(network: &[u8]) -> Option<Tuple> {
+pub(crate) fn tuple_of(network: &[u8]) -> Option<Tuple> {
     let headers = Headers::parse(network).ok()?;
     let (sport, dport) = match headers.l4 {
         L4::Icmp(icmp) => (icmp.id, u16::from_be_bytes([icmp.kind, icmp.code])),

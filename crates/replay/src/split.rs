@@ -4,6 +4,7 @@
 use crate::source::Frame;
 use crate::write::{WriteError, Writer};
 use kinwall_terms::{InterfaceName, Time, Verdict};
+use kinwall_wire::emit;
 use kinwall_wire::link::{self, LinkType};
 use kinwall_wire::{Fragment, Headers};
 use std::collections::HashMap;
@@ -45,12 +46,19 @@ impl Split {
         Split { accepted, others, held: HashMap::new(), held_bytes: 0 }
     }
 
-    /// Writes a packet, or holds it when its verdict is [`Verdict::Consume`].
+    /// Writes a packet, or holds it when its verdict is [`Verdict::Consume`]: as it came, or an
+    /// accepted one as it leaves, where that is given (from its network header on). Of a datagram
+    /// that came in fragments it is the whole, and is cut anew.
     ///
     /// # Errors
     ///
     /// Whatever writing meets.
-    pub fn write(&mut self, frame: &Frame<'_>, verdict: Verdict) -> Result<(), WriteError> {
+    pub fn write(
+        &mut self,
+        frame: &Frame<'_>,
+        verdict: Verdict,
+        left: Option<&[u8]>,
+    ) -> Result<(), WriteError> {
         if self.accepted.is_none() && self.others.is_none() {
             return Ok(());
         }
@@ -63,10 +71,59 @@ impl Split {
             return if self.held_bytes > HELD_BYTES_MAX { self.give_up() } else { Ok(()) };
         }
         let accepted = verdict == Verdict::Accept;
+        if let Some(left) = left.filter(|_| accepted) {
+            return self.write_left(frame, datagram, left);
+        }
         if let Some(datagram) = datagram {
             self.release(datagram, accepted)?;
         }
         self.put(frame, accepted)
+    }
+
+    /// Writes a packet as it leaves, behind the link header with which it came.
+    fn write_left(
+        &mut self,
+        frame: &Frame<'_>,
+        datagram: Option<Datagram>,
+        left: &[u8],
+    ) -> Result<(), WriteError> {
+        let link = frame.link_type.and_then(|link_type| link::strip(link_type, frame.bytes).ok());
+        let start = link.map_or(0, |link| link.offset);
+        let header = frame.bytes.get(..start).unwrap_or_default();
+        let came = frame.bytes.len() - header.len();
+        let Some(datagram) = datagram else {
+            // What the capture did not keep of it is not known now either.
+            let cut = (frame.original_length as usize).saturating_sub(frame.bytes.len());
+            let kept = if cut > 0 { left.get(..came).unwrap_or(left) } else { left };
+            return self.write_behind(header, frame, kept, kept.len() + cut);
+        };
+        let (.., id) = datagram;
+        let unit = self.forget(datagram).max(carried(frame));
+        let pieces = emit::fragment(left, u16::try_from(unit).unwrap_or(u16::MAX), id);
+        for piece in pieces.unwrap_or_default() {
+            self.write_behind(header, frame, &piece, piece.len())?;
+        }
+        Ok(())
+    }
+
+    /// Writes an accepted packet of which `packet` is known, and which has `length` bytes.
+    fn write_behind(
+        &mut self,
+        header: &[u8],
+        frame: &Frame<'_>,
+        packet: &[u8],
+        length: usize,
+    ) -> Result<(), WriteError> {
+        let bytes = [header, packet].concat();
+        let original_length = (header.len() + length) as u32;
+        self.put(&Frame { bytes: &bytes, original_length, ..*frame }, true)
+    }
+
+    /// Forgets what was held of a datagram; the bytes that its longest fragment carried.
+    fn forget(&mut self, datagram: Datagram) -> usize {
+        let held = self.held.remove(&datagram).unwrap_or_default();
+        self.held_bytes -= held.iter().map(|held| held_bytes(&held.bytes)).sum::<usize>();
+        held.iter().map(|held| carried(&held.frame())).max().unwrap_or(0)
     }
 
     /// Ends both captures. Fragments whose datagram was never whole were not accepted.
@@ -141,6 +198,13 @@ impl Held {
 /// The memory of a held fragment.
 fn held_bytes(bytes: &[u8]) -> usize {
     size_of::<Held>() + bytes.len()
+}
+
+/// Bytes behind the headers of the packet in a frame.
+fn carried(frame: &Frame<'_>) -> usize {
+    let link = frame.link_type.and_then(|link_type| link::strip(link_type, frame.bytes).ok());
+    let network = link.map_or(frame.bytes, |link| link.network(frame.bytes));
+    Headers::parse(network).map_or(0, |headers| headers.transport(network).len())
 }
 
 /// The datagram that the frame holds a fragment of.

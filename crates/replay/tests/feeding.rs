@@ -4,7 +4,7 @@ mod captures;
 
 use captures::{MICROSECONDS, Order, Packet, pcap};
 use kinwall_engine::{Engine, Settings};
-use kinwall_replay::{Clock, Feed, Input, NEAR_MAX, Replay, Source};
+use kinwall_replay::{Clock, Input, NEAR_MAX, Replay, Source};
 use kinwall_terms::{KernelVersion, Profile};
 use kinwall_topology::Topology;
 use std::fs;
@@ -62,10 +62,14 @@ fn replay() -> Replay {
 #[test]
 fn what_is_fed_is_what_the_captures_hold() {
     for inputs in inputs() {
-        for one_by_one in [false, true] {
+        for (one_by_one, observes) in [(false, false), (true, false), (false, true)] {
             let mut read = Source::open(&inputs).unwrap();
             let source = Source::open(&inputs).unwrap();
-            let mut feed = Feed::new(source, replay().scout(), one_by_one);
+            let mut replay = replay();
+            if observes {
+                replay.observe();
+            }
+            let mut feed = replay.feed(source, one_by_one);
             while let Some(batch) = feed.next_batch() {
                 for (fed, _) in batch.frames() {
                     let frame = read.next().expect("no more packets than there are");
@@ -85,7 +89,7 @@ fn answers_are_those_of_packets_that_were_not_seen_before() {
     for inputs in inputs() {
         let [mut ahead, mut plain] = [replay(), replay()];
         let mut read = Source::open(&inputs).unwrap();
-        let mut feed = Feed::new(Source::open(&inputs).unwrap(), ahead.scout(), false);
+        let mut feed = ahead.feed(Source::open(&inputs).unwrap(), false);
         while let Some(batch) = feed.next_batch() {
             for (at, (frame, seen)) in batch.frames().enumerate() {
                 if at.is_multiple_of(NEAR_MAX) {
@@ -103,7 +107,7 @@ fn answers_are_those_of_packets_that_were_not_seen_before() {
 fn a_feed_ends_before_its_packets_do() {
     for taken in 0..3 {
         let source = Source::open(&[written("unread", many())]).unwrap();
-        let mut feed = Feed::new(source, replay().scout(), false);
+        let mut feed = replay().feed(source, false);
         for _ in 0..taken {
             assert!(feed.next_batch().is_some());
         }

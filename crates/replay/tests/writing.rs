@@ -181,7 +181,7 @@ fn fragments_are_kept_where_their_datagram_is() {
             9 => Verdict::Accept,
             _ => Verdict::Consume,
         };
-        split.write(&frame, verdict).unwrap();
+        split.write(&frame, verdict, None).unwrap();
     }
     split.finish().unwrap();
     let seconds = |path: &PathBuf| {

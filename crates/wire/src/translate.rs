@@ -74,6 +74,24 @@ pub fn set_error_ends(
     set_end(bytes, headers, inner.0.other(), outer)
 }
 
+/// Takes a hop off the packet, as whoever forwards it does. One that has none left stays.
+pub fn count_hop(bytes: &mut [u8]) {
+    match bytes.first().map(|first| first >> 4) {
+        Some(4) => {
+            let Some(&old @ [hops, proto]) = array_at::<2>(bytes, 8) else { return };
+            let new = [hops.saturating_sub(1), proto];
+            put(bytes, 8, &new);
+            update_at(bytes, 10, &old, &new);
+        }
+        Some(6) => {
+            if let Some(hops) = bytes.get_mut(7) {
+                *hops = hops.saturating_sub(1);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What has to be known of a packet to change it.
 struct Place {
     family: Family,

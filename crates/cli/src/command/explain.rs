@@ -36,7 +36,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten, next_help_heading = "Gateway")]
     gateway: GatewayArgs,
     /// What to do with the nat table
-    #[arg(long, value_enum, default_value_t = NatArg::Ignore, help_heading = "Gateway")]
+    #[arg(long, value_enum, default_value_t = NatArg::Apply, help_heading = "Gateway")]
     nat: NatArg,
     /// Show only the rules that matched
     #[arg(long, help_heading = "Output")]

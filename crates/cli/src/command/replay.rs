@@ -2,9 +2,10 @@
 
 mod compare;
 mod inputs;
+mod nat;
 mod session;
 
-use crate::args::{Format, GatewayArgs, NatArg, RuleArgs};
+use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use crate::{remarks, setup, why};
@@ -14,6 +15,7 @@ use kinwall_engine::{Outcome, Trace};
 use kinwall_replay::output::{JsonLines, Style, Text};
 use kinwall_replay::{Clock, Profiles, Replay, Source, Split};
 use kinwall_terms::{Family, Profile};
+use nat::ReplayNat;
 use session::Session;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -38,10 +40,9 @@ pub(crate) struct ReplayArgs {
     /// The clock: that of the capture, or one that stands still, so that nothing times out
     #[arg(long, value_enum, default_value_t = ClockArg::Capture, help_heading = "Captures")]
     clock: ClockArg,
-    /// What to do with the nat table. Helpers do not rewrite what they read: the flows they
-    /// announce on translated connections are expected as announced
-    #[arg(long, value_enum, default_value_t = NatArg::Ignore, help_heading = "Captures")]
-    nat: NatArg,
+    /// What to do with the nat table; chosen by what the captures show, where they are files
+    #[arg(long, value_enum, help_heading = "Captures")]
+    nat: Option<ReplayNat>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
@@ -66,7 +67,8 @@ pub(crate) struct ReplayArgs {
     /// Rows in each list of the summary
     #[arg(long, help_heading = "Output", value_name = "ROWS", default_value_t = 10)]
     top: usize,
-    /// Keep the accepted packets in this capture
+    /// Keep the accepted packets in this capture: as they came with --nat ignore, otherwise as
+    /// they leave
     #[arg(long, help_heading = "Output", value_name = "FILE")]
     write: Option<PathBuf>,
     /// Keep the packets that were not accepted in this capture
@@ -106,7 +108,8 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
         false => &[args.gateway.profile.into()],
     };
     let mut engines = setup::engines(&rules, &args.rules, &args.gateway, profiles)?;
-    engines.iter_mut().for_each(|engine| engine.set_translation(args.nat == NatArg::Apply));
+    let nat = nat::chosen(args.nat, &inputs, &engines[0])?;
+    engines.iter_mut().for_each(|engine| nat.set(engine));
     remarks::on_rules(&rules, &engines[0], &Family::ALL);
     for ingress in inputs.iter().filter_map(|input| input.ingress) {
         setup::known_interface(&engines[0], ingress)
@@ -124,7 +127,11 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
         ClockArg::Frozen => Clock::Frozen,
     };
     let source = Source::open(&inputs).map_err(|error| Failure::Failed(error.to_string()))?;
-    let mut replays = engines.into_iter().map(|engine| Replay::new(engine, clock, changes.clone()));
+    let mut replays = engines.into_iter().map(|engine| {
+        let mut replay = Replay::new(engine, clock, changes.clone());
+        nat.begin(&mut replay, args.write.is_some());
+        replay
+    });
     let sources = rules.names();
     let stdout = io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -10,7 +10,7 @@ use kinwall_terms::Profile;
 /// Reads all of it.
 pub(super) fn run<O: Output>(
     mut profiles: Profiles,
-    mut source: Source,
+    source: Source,
     args: &ReplayArgs,
     sources: &[String],
     mut out: O,
@@ -18,22 +18,25 @@ pub(super) fn run<O: Output>(
     let mut without_rules = WithoutRules::default();
     let progress = Progress::new(&source, args);
     let mut count = 0_u64;
-    loop {
-        progress.show(count, || source.progress());
-        let Some(frame) = source.next() else { break };
-        if count == 0 {
-            out.start_at(frame.time);
-        }
-        count += 1;
-        without_rules.look(&frame, profiles.side(Profile::Linux).engine());
-        let compared = profiles.frame(&frame).map_err(|error| {
-            Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
-        })?;
-        if let Some(compared) = compared.filter(|_| !args.summary) {
-            let record = profiles.record(&frame, &compared, sources);
-            out.record(&Record::Difference(Box::new(record)))?;
+    let mut feed = profiles.side(Profile::Linux).feed(source, false);
+    while let Some(batch) = feed.next_batch() {
+        for (frame, seen) in batch.frames() {
+            progress.show(count, || batch.progress());
+            if count == 0 {
+                out.start_at(frame.time);
+            }
+            count += 1;
+            without_rules.look(&frame, profiles.side(Profile::Linux).engine());
+            let compared = profiles.frame(&frame, seen).map_err(|error| {
+                Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
+            })?;
+            if let Some(compared) = compared.filter(|_| !args.summary) {
+                let record = profiles.record(&frame, &compared, sources);
+                out.record(&Record::Difference(Box::new(record)))?;
+            }
         }
     }
+    let source = feed.end();
     progress.end();
     let comparison = profiles.comparison(args.top, sources, source.damage_count());
     out.record(&Record::Comparison(Box::new(comparison)))?;

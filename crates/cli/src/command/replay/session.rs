@@ -7,7 +7,7 @@ use crate::{remarks, say};
 use indicatif::{ProgressBar, ProgressStyle};
 use kinwall_engine::{Engine, Outcome, RuleAt, Trace};
 use kinwall_replay::output::{Output, Record};
-use kinwall_replay::{self as reading, Feed, Frame, NEAR_MAX, Replay, Seen, Source, Split};
+use kinwall_replay::{self as reading, Frame, NEAR_MAX, Replay, Seen, Source, Split};
 use kinwall_terms::{Family, Reason, Verdict};
 use kinwall_wire::link::{self, Link};
 use std::collections::HashMap;
@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
         let watched = self.args.captures.iter().any(|capture| capture.as_os_str() == "-")
             && io::stdout().is_terminal();
         let one_by_one = watched || self.args.packet.is_some();
-        let mut feed = Feed::new(source, self.replay.scout(), one_by_one);
+        let mut feed = self.replay.feed(source, one_by_one);
         'packets: while let Some(batch) = feed.next_batch() {
             for (at, (frame, seen)) in batch.frames().enumerate() {
                 if at.is_multiple_of(NEAR_MAX) {
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
         let explained = self.args.why && self.args.packet.is_none_or(|n| n == frame.number);
         let handled = if explained {
             trace.steps.clear();
-            self.replay.frame_traced(frame, trace)
+            self.replay.frame_traced(frame, seen, trace)
         } else {
             self.replay.frame_seen(frame, seen)
         };
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
     }
 
     fn write(&mut self, frame: &Frame<'_>, outcome: &Outcome) -> Result<(), Failure> {
-        let written = self.split.write(frame, outcome.verdict);
+        let written = self.split.write(frame, outcome.verdict, self.replay.left());
         written.map_err(|error| Failure::Failed(error.to_string()))
     }
 
