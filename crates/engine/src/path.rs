@@ -328,8 +328,8 @@ impl Engine {
             }
             Decision::Drop(reason) => p.end_by(rule, Verdict::Drop, Some(reason)),
             Decision::Reject(with) => {
-                if let (RejectWith::TcpReset, Some(id)) = (with, p.ct.and_then(|ct| ct.conn)) {
-                    self.conntrack.close(id, p.now);
+                if with == RejectWith::TcpReset {
+                    self.reset(p);
                 }
                 p.end_by(rule, Verdict::Reject(with), Some(Reason::Rule))
             }

@@ -78,6 +78,18 @@ fn states() {
                      connections 0",
             ..LINUX
         },
+        Case {
+            name: "one that answers an INVALID packet ends a connection that nobody has answered",
+            rules: &[
+                "iptables -A FORWARD -p tcp -m conntrack --ctstate INVALID \
+                 -j REJECT --reject-with tcp-reset",
+            ],
+            script: "c:4000 > s:80 S = NEW
+                     connections 1
+                     c:4000 > s:80 A = reject tcp-reset INVALID
+                     connections 0",
+            ..LINUX
+        },
     ]);
 }
 
