@@ -13,7 +13,7 @@ use kinwall_helpers::{Effect, Effects, Ending, Instance, Pair, Pending, Ports, S
 use kinwall_rules::facts::CtTemplate;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{CtState, Direction, EndsToo, Profile, Reason, Status, Time, Tuple};
-use kinwall_wire::{L4, Tcp, TcpFlags};
+use kinwall_wire::{Headers, L4, Tcp, TcpFlags};
 use std::net::IpAddr;
 
 /// What is remembered for a connection with a helper.
@@ -187,6 +187,7 @@ impl Engine {
         let routes = Routes { topology, out: p.out_iface };
         let mut segment = Segment {
             payload: p.headers.payload(&p.packet.bytes),
+            behind_length: behind_length(&p.headers, &p.packet.bytes),
             packet_at: 0,
             direction: ct.direction,
             original: view.original,
@@ -299,6 +300,10 @@ impl Engine {
                 Applied::Done
             }
             Effect::Write { span, text } => written(self.write(work, *span, texts.text(*text))),
+            Effect::Overwrite { span, text } => {
+                self.edits.keep_lengths();
+                written(self.write(work, *span, texts.text(*text)))
+            }
             Effect::WriteKept { named, port } => {
                 self.write_kept(p, work, *named, *port);
                 Applied::Done
@@ -345,6 +350,13 @@ fn read_stream(
         effects.blind(reason, Span { offset: 0, length: 0 });
     }
     at
+}
+
+/// How many bytes stand behind what a UDP header states as its length.
+fn behind_length(headers: &Headers, bytes: &[u8]) -> u32 {
+    let L4::Udp(udp) = headers.l4 else { return 0 };
+    let length = headers.transport(bytes).len().saturating_sub(usize::from(udp.length));
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 /// What applying one effect brings.

@@ -84,6 +84,16 @@ impl Effects {
         self.push(Effect::Write { span, text: TextId { start, end } });
     }
 
+    /// Overwrites these bytes of the payload with what `write` adds, which is as long.
+    pub fn overwrite(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) {
+        self.write(span, write);
+        if let Some(last) = self.list.last_mut()
+            && let Effect::Write { text, .. } = *last
+        {
+            *last = Effect::Overwrite { span, text };
+        }
+    }
+
     /// A text that comes into the payload.
     pub fn text(&self, id: TextId) -> &[u8] {
         self.texts.get(id.start as usize..id.end as usize).unwrap_or_default()
@@ -164,6 +174,14 @@ pub enum Effect {
     /// Put a text of [`Effects::text`] in the place of these bytes of the payload. What is
     /// replaced in one packet does not overlap; places count in the payload as it is shown.
     Write {
+        /// Which bytes.
+        span: Span,
+        /// Which text.
+        text: TextId,
+    },
+    /// The same for a text as long as what is replaced: the checksum is brought up to date from
+    /// what it was, and nothing else of the packet changes.
+    Overwrite {
         /// Which bytes.
         span: Span,
         /// Which text.

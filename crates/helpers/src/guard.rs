@@ -11,6 +11,8 @@
 //! `guard.sip.no_mangle=1` leaves the payload of translated connections as it is, or of those with
 //! a connmark (`=0x10/0x10`: this value in these bits).
 //!
+//! (snmp starts so, in either profile.)
+//!
 //! A refused proposal never reaches the table; the packet passes and a note says why. All is off
 //! in the `linux` profile unless set; `strict` starts with each helper's own [`GuardDefaults`].
 
@@ -32,12 +34,19 @@ pub struct GuardDefaults {
     pub per_master: u32,
     /// Most pending expectations announced from one address.
     pub per_peer: u32,
+    /// Payload stays as it is until that is allowed, in either profile.
+    pub no_mangle: bool,
 }
 
 impl GuardDefaults {
     /// What suits nearly every helper.
-    pub const USUAL: GuardDefaults =
-        GuardDefaults { min_port: 1024, peer_only: true, per_master: 8, per_peer: 64 };
+    pub const USUAL: GuardDefaults = GuardDefaults {
+        min_port: 1024,
+        peer_only: true,
+        per_master: 8,
+        per_peer: 64,
+        no_mangle: false,
+    };
 }
 
 /// The limits in force. 0, `false` and an empty list are off.
@@ -84,11 +93,13 @@ impl Guard {
 
     /// The guard that `profile` starts with.
     pub fn of(profile: Profile, defaults: &GuardDefaults) -> Guard {
-        let GuardDefaults { min_port, peer_only, per_master, per_peer } = *defaults;
+        let GuardDefaults { min_port, peer_only, per_master, per_peer, no_mangle } = *defaults;
+        let no_mangle = NoMangle(no_mangle.then_some((0, 0)));
+        let networks = Vec::new();
         match profile {
-            Profile::Linux => Guard::default(),
+            Profile::Linux => Guard { no_mangle, ..Guard::default() },
             Profile::Strict => {
-                Guard { min_port, peer_only, per_master, per_peer, ..Guard::default() }
+                Guard { min_port, peer_only, networks, per_master, per_peer, no_mangle }
             }
         }
     }

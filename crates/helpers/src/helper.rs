@@ -134,6 +134,8 @@ pub struct Segment<'a> {
     ///
     /// [`Span`]: kinwall_terms::expectation::Span
     pub payload: &'a [u8],
+    /// How many bytes of a datagram's payload stand behind the length that its UDP header states.
+    pub behind_length: u32,
     /// Where in `payload` the current packet's own bytes begin; 0 in `linux`.
     pub packet_at: u32,
     /// Direction of the packet within the connection.

@@ -66,6 +66,8 @@ helpers! {
     Sip: sip,
     /// Network management (RFC 3416).
     Snmp: snmp,
+    /// Network management, what is told unasked (RFC 3416).
+    SnmpTrap: snmp::trap,
     /// Trivial file transfer (RFC 1350).
     Tftp: tftp,
 }

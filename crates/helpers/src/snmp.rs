@@ -11,11 +11,19 @@
 //! the payload. `strict` wants a question: Get, GetNext or GetBulk; of version 3, which may be
 //! encrypted, a message that asks for a report if it is not understood, as all questions do.
 //!
+//! Of translated connections, whoever they are from, it writes addresses anew once that is switched
+//! on (`snmp/addresses.rs`).
+//!
 //! Tests: `tests/helpers/snmp/` at the root of the repository, and `tests/` of this crate.
+
+mod addresses;
+mod decoder;
+pub mod trap;
 
 use crate::broadcast;
 use crate::effects::{Effects, span};
 use crate::grammar::ber::{Reader, Tag};
+use crate::guard::GuardDefaults;
 use crate::helper::{Helper, Manual, PortsOption, Segment};
 use crate::registry::{self, HelperKind};
 use kinwall_terms::freedom::{End, Field};
@@ -42,7 +50,7 @@ pub static HELPER: Helper = Helper {
         ),
         broadcast::row("question", &[Profile::Strict], Field::Fixed(End::Responder), None),
     ],
-    guard: broadcast::GUARD,
+    guard: GuardDefaults { no_mangle: true, ..broadcast::GUARD },
     unread_max_bytes: 0,
     linux,
     strict,
@@ -52,11 +60,20 @@ pub static HELPER: Helper = Helper {
 
 const PORT: u16 = 161;
 
+/// The guard of what writes addresses anew: that has to be switched on, as in Linux, where it is a
+/// module of its own which nothing loads unasked.
+const BASIC: GuardDefaults = GuardDefaults { no_mangle: true, ..GuardDefaults::USUAL };
+
 const MANUAL: Manual = Manual {
     about: "network management: every agent of a network is asked, all answer",
     reads: "UDP 161, IPv4. Only what the gateway itself sends to the broadcast address of the \
             interface it leaves by, as configured there. In the linux profile any packet; in \
-            strict a question (Get, GetNext, GetBulk, or a version 3 message that may be one).",
+            strict a question (Get, GetNext, GetBulk, or a version 3 message that may be one). \
+            Of translated connections also what is forwarded, once guard.snmp.no_mangle=0 has \
+            switched that on, as loading the module nf_nat_snmp_basic does in Linux: values of \
+            the type IpAddress that are the originator's own address become the one by which it \
+            is known. What cannot be read then is dropped in the linux profile (version 3, and \
+            traps of version 1 among it); in strict it passes as it is.",
     opens: "UDP from every host of that interface's network, port 161, to the gateway's own \
             address and the port it asked from, for timeout (30) seconds after the question.",
     costs: "Any host of that network may answer, whatever it likes: versions 1 and 2c \
@@ -81,6 +98,7 @@ fn linux(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects
     if broadcast::is_asked(segment) {
         broadcast::propose(segment, broadcast::kernel_sport(segment), effects);
     }
+    addresses::rewrite(Profile::Linux, segment, effects);
 }
 
 fn strict(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects) -> usize {
@@ -93,6 +111,7 @@ fn strict(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effect
             None => effects.note(Reason::HelperMalformed, whole),
         }
     }
+    addresses::rewrite(Profile::Strict, segment, effects);
     payload.len()
 }
 

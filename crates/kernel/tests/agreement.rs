@@ -39,6 +39,8 @@ mod rewrite;
 mod sip;
 #[path = "agreement/smaller.rs"]
 mod smaller;
+#[path = "agreement/snmp.rs"]
+mod snmp;
 
 use both::{Both, Refusal};
 use kinwall_kernel::{Agreement, Case, Disagreement, Ingress, tier};

@@ -20,6 +20,7 @@ pub struct Edits {
     /// In the order of their places.
     list: Vec<Edit>,
     text: Vec<u8>,
+    keeps_lengths: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +36,13 @@ impl Edits {
     pub fn clear(&mut self) {
         self.list.clear();
         self.text.clear();
+        self.keeps_lengths = false;
+    }
+
+    /// Nothing becomes longer or shorter: lengths stay as they are, and checksums are brought up
+    /// to date from what they were.
+    pub fn keep_lengths(&mut self) {
+        self.keeps_lengths = true;
     }
 
     /// Nothing is replaced.
@@ -117,6 +125,10 @@ pub fn with_payload(
     if new.len() > PACKET_MAX_BYTES {
         return Err(CannotRewrite::TooLong);
     }
+    if edits.keeps_lengths && new.len() == packet.len() {
+        update_checksum(&mut new, headers, payload);
+        return Ok(new);
+    }
     set_lengths(&mut new, headers);
     let Ok(changed) = Headers::parse(&new) else { return Err(CannotRewrite::Missing) };
     set_checksum(&mut new, &changed);
@@ -159,6 +171,20 @@ fn set_checksum(bytes: &mut [u8], headers: &Headers) {
     // Zero says that there is none; for Linux in either protocol.
     let checksum = if checksum == 0 { 0xffff } else { checksum };
     put(bytes, at, &checksum.to_be_bytes());
+}
+
+/// The UDP checksum after the payload was `old`; one of zero stays.
+fn update_checksum(bytes: &mut [u8], headers: &Headers, old: &[u8]) {
+    let at = usize::from(headers.header_length) + 6;
+    let L4::Udp(_) = headers.l4 else { return };
+    let Some(checksum) = array_at::<2>(bytes, at).map(|sum| u16::from_be_bytes(*sum)) else {
+        return;
+    };
+    if checksum != 0 {
+        let new = bytes.get(bytes.len() - old.len()..).unwrap_or_default();
+        let checksum = update(checksum, old, new);
+        put(bytes, at, &checksum.to_be_bytes());
+    }
 }
 
 /// Moves the sequence number of a TCP segment by `seq`, and what it acknowledges, SACK blocks

@@ -11,7 +11,8 @@ use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::sync::LazyLock;
 
 /// The first byte chooses profile, family, version, guard, protocol and whether three options are
-/// on, the second is the value of the option before them; then come packets: one byte of
+/// on, the second is the value of the option before them, and from 128
+/// on the originator is translated; then come packets: one byte of
 /// direction, two of length, the payload.
 pub fn run(kind: HelperKind, bytes: &[u8]) {
     let [settings, option, packets @ ..] = bytes else { return };
@@ -41,7 +42,11 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
     let proto = instance.port.map_or(Some(&L4Proto::TCP), |_| proto);
     let proto = *proto.expect("every helper has a protocol");
     let original = original(family, proto, instance.port.unwrap_or(0));
-    let reply = original.invert().expect("TCP and UDP invert");
+    let mut reply = original.invert().expect("TCP and UDP invert");
+    let translated = option & 128 != 0 && family == Family::Ipv4;
+    if translated {
+        reply.dst = [192, 0, 2, 2].into();
+    }
     let rows: Vec<_> = helper.rows(profile, family, &instance.options).collect();
 
     let mut scratch = kind.scratch();
@@ -65,6 +70,7 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
         };
         let segment = Segment {
             payload: &payload,
+            behind_length: 0,
             packet_at: if streams { u32::try_from(begins).unwrap_or(0) } else { 0 },
             direction,
             original,
@@ -72,6 +78,7 @@ pub fn run(kind: HelperKind, bytes: &[u8]) {
             seq: seqs[i],
             established: head & 2 == 0,
             expected: head & 4 != 0,
+            translated,
             remembered,
             port: original.dport,
             options: &instance.options,

@@ -7,5 +7,6 @@ mod hooks;
 mod pptp;
 mod rewrite;
 mod script;
+mod snmp;
 mod strict;
 mod tracking;

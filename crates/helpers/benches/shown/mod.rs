@@ -64,6 +64,7 @@ pub(crate) fn inspect_all(
         };
         let segment = Segment {
             payload,
+            behind_length: 0,
             packet_at: 0,
             direction: *direction,
             original,

@@ -8,6 +8,8 @@ pub struct Tag(pub u8);
 impl Tag {
     /// `INTEGER`.
     pub const INTEGER: Tag = Tag(0x02);
+    /// `OBJECT IDENTIFIER`.
+    pub const OBJECT_IDENTIFIER: Tag = Tag(0x06);
     /// `OCTET STRING`.
     pub const OCTET_STRING: Tag = Tag(0x04);
     /// `SEQUENCE`.
@@ -18,12 +20,14 @@ impl Tag {
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// Where `rest` begins in the message.
+    offset: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `bytes` from the first.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+        Reader { rest: bytes, offset: 0 }
     }
 
     /// The next value and its tag. `None` when there is none, when it is cut short, when its tag
@@ -43,6 +47,7 @@ impl<'a> Reader<'a> {
         };
         let (value, rest) = rest.split_at_checked(length)?;
         let small = tag & 0x1f != 0x1f;
+        self.offset += self.rest.len() - rest.len();
         self.rest = rest;
         small.then_some((Tag(tag), value))
     }
@@ -50,6 +55,27 @@ impl<'a> Reader<'a> {
     /// The next value, which must have this tag.
     pub fn take(&mut self, tag: Tag) -> Option<&'a [u8]> {
         self.read().filter(|(found, _)| *found == tag).map(|(_, value)| value)
+    }
+
+    /// A reader of what is in the next value, and its tag.
+    pub fn enter_any(&mut self) -> Option<(Tag, Reader<'a>)> {
+        let (tag, rest) = self.read()?;
+        Some((tag, Reader { rest, offset: self.offset - rest.len() }))
+    }
+
+    /// A reader of what is in the next value, which must have this tag.
+    pub fn enter(&mut self, tag: Tag) -> Option<Reader<'a>> {
+        self.enter_any().filter(|(found, _)| *found == tag).map(|(_, reader)| reader)
+    }
+
+    /// The tag of the next value.
+    pub fn peek(&self) -> Option<Tag> {
+        self.rest.first().copied().map(Tag)
+    }
+
+    /// Where in the message the next value begins.
+    pub fn offset(&self) -> usize {
+        self.offset
     }
 
     /// Nothing is left.

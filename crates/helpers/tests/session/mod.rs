@@ -175,6 +175,7 @@ impl Session {
         let instance = self.instances.get(self.index).unwrap();
         let segment = Segment {
             payload,
+            behind_length: 0,
             packet_at: 0,
             direction,
             original: self.original,
@@ -251,7 +252,9 @@ impl Session {
         }
         for effect in self.effects.list() {
             fine &= match effect {
-                Effect::Write { span, text } => put(*span, self.effects.text(*text)),
+                Effect::Write { span, text } | Effect::Overwrite { span, text } => {
+                    put(*span, self.effects.text(*text))
+                }
                 Effect::WriteKept { named, port } => put(named.span, &name(*named, *port)),
                 _ => true,
             };
@@ -273,7 +276,7 @@ impl Session {
                     let Tuple { src, sport, dst, dport, proto } = tuple;
                     lines.push(format!("end {whose} {proto} {src}:{sport} -> {dst}:{dport}"));
                 }
-                Effect::Write { span, text } => {
+                Effect::Write { span, text } | Effect::Overwrite { span, text } => {
                     let [old, new] = [self.text(*span), self.effects.text(*text)];
                     let [old, new] = [old, new].map(<[u8]>::escape_ascii);
                     lines.push(format!("write \"{new}\" for \"{old}\""));

@@ -37,6 +37,11 @@ impl Ours {
             .map_err(|problems| format!("topology: {problems:?}"))?;
         let mut settings = Settings::of(KernelVersion::DEFAULT, Profile::Linux, &mut topology)
             .map_err(|errors| format!("settings: {errors:?}"))?;
+        // The kernel has the module that rewrites SNMP.
+        for helper in ["snmp", "snmp_trap"] {
+            let key = format!("guard.{helper}.no_mangle");
+            settings.set(&mut topology, &key, "0").map_err(|e| format!("{key}: {e}"))?;
+        }
         for (name, value) in &case.sysctls {
             settings.set(&mut topology, name, value).map_err(|e| format!("{name}: {e}"))?;
         }

@@ -55,6 +55,8 @@ impl Announcement<'_> {
             HelperKind::Sane => self.sane(),
             HelperKind::Pptp => self.pptp(),
             HelperKind::Sip => sip::sayings(self),
+            // It announces nothing.
+            HelperKind::SnmpTrap => Vec::new(),
             HelperKind::Snmp | HelperKind::NetbiosNs => {
                 vec![Saying::by(Direction::Original, *b"a question").announcing()]
             }

@@ -89,7 +89,7 @@ fn guard(out: &mut impl Write, helper: &Helper) -> io::Result<()> {
         ("networks", String::new(), "no destination outside of them"),
         ("per_master", off(defaults.per_master), "no more pending for one connection"),
         ("per_peer", off(defaults.per_peer), "no more pending for one announcer"),
-        ("no_mangle", off(0), "translated, the payload stays as it is"),
+        ("no_mangle", off(defaults.no_mangle.into()), "translated, the payload stays as it is"),
     ];
     for (limit, value, what) in limits {
         writeln!(out, "    {:<34} {what}", format!("guard.{name}.{limit} = {value}"))?;
