@@ -260,6 +260,7 @@ fn end_of(program: &Program, walk: &Walk) -> String {
         Decision::Reject(with) => format!("reject with {}", with.name()),
         Decision::Queue { num, .. } => format!("queue {num}"),
         Decision::Unknown => "unknown".to_owned(),
+        Decision::Readdress => "another address".to_owned(),
     };
     match walk.rule.and_then(|rule| program.reference(rule)) {
         Some(place) => format!("{end}, by {} rule {}", place.chain, place.number),

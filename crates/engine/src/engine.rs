@@ -49,6 +49,8 @@ pub struct Engine {
     pub(crate) details: bool,
     /// By [`Family::index`]: whether connections are translated.
     pub(crate) translates: [bool; 2],
+    /// Whether rules may give packets other prefixes.
+    pub(crate) readdresses: bool,
     /// The ports (source, destination) that the next packet leaves with.
     pub(crate) wish: Option<[u16; 2]>,
     /// As what the next packet left, in truth.
@@ -93,6 +95,7 @@ impl Engine {
             next_deadline: Time(0),
             details: true,
             translates: [false; 2],
+            readdresses: false,
             wish: None,
             observed: None,
         }
@@ -203,9 +206,10 @@ impl Engine {
         self.details = on;
     }
 
-    /// Applies the nat table from now on, or not; off at first. Where there is none, nothing is
-    /// translated.
+    /// Applies the nat table from now on, or not, and so DNPT and SNPT; off at first. Where there
+    /// is none, nothing is translated.
     pub fn set_translation(&mut self, on: bool) {
+        self.readdresses = on;
         self.translates = Family::ALL.map(|family| on && self.has_nat(family));
         self.courses.forget();
     }
@@ -218,6 +222,7 @@ impl Engine {
     /// Translates connections from now on as their first packets leave in truth, where that is
     /// known ([`Engine::observe`]), and as the nat table says where it is not.
     pub fn set_observation(&mut self) {
+        self.readdresses = true;
         self.translates = [true; 2];
         self.courses.forget();
     }

@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod packet;
 mod path;
 mod ports;
+mod prefix;
 mod reset;
 mod rewrite;
 mod routes;

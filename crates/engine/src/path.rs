@@ -159,8 +159,8 @@ impl Engine {
         self.defragment(p, Hook::Output)?;
         self.rules(p, Table::Raw, Hook::Output)?;
         self.track(p, Hook::Output)?;
-        self.rules(p, Table::Mangle, Hook::Output)?;
         let was_for = p.headers.dst;
+        self.rules(p, Table::Mangle, Hook::Output)?;
         self.translate(p, Hook::Output)?;
         // The rules behind it at this hook see the way out that there was.
         let rerouted = (p.headers.dst != was_for)
@@ -252,13 +252,29 @@ impl Engine {
         table: Table,
         hook: Hook,
     ) -> Option<Walk> {
+        let walk = self.walk_once(p, table, hook)?;
+        match walk.decision {
+            Decision::Readdress => self.walk_readdressed(p, (table, hook), walk),
+            _ => Some(walk),
+        }
+    }
+
+    /// The same up to where the packet becomes another, or from there on.
+    pub(crate) fn walk_once(
+        &mut self,
+        p: &mut Passage<'_, '_, '_>,
+        table: Table,
+        hook: Hook,
+    ) -> Option<Walk> {
         let program = self.programs[p.headers.family.index()].as_ref()?;
         let in_iface = p.in_iface.filter(|_| sees_in(hook));
         let out_iface = p.out_iface.filter(|_| sees_out(hook));
         let key = p.key.at(in_iface.as_ref(), out_iface.as_ref());
         let length = p.headers.total_length;
+        let paused = p.state.paused.take();
         let from = match p.aids.trace {
             Some(_) => None,
+            None if paused.is_some() => None,
             None => match program.glance(table, hook, &key, &mut self.memory, length) {
                 Ok(walk) => return Some(walk),
                 Err(place) => Some(place),
@@ -290,14 +306,16 @@ impl Engine {
             others: &known,
             owner: p.owner(),
         };
+        let (state, memory) = (&mut p.state, &mut self.memory);
         let walk = match from {
-            Some(place) => {
-                program.walk_on(place, &key, &facts, &mut p.state, &mut self.memory, None)
-            }
+            Some(place) => program.walk_on(place, &key, &facts, state, memory, None),
             None => {
                 let mut steps = kinwall_rules::eval::Trace::default();
-                let trace = Some(&mut steps);
-                let walk = program.walk(table, &facts, &mut p.state, &mut self.memory, trace);
+                let trace = p.aids.trace.is_some().then_some(&mut steps);
+                let walk = match paused {
+                    Some(paused) => program.go_on(*paused, &key, &facts, state, memory, trace),
+                    None => program.walk(table, &facts, state, memory, trace),
+                };
                 let family = p.headers.family;
                 p.note(|| Step::Chain { family, table, hook, walk, steps });
                 walk
@@ -333,7 +351,7 @@ impl Engine {
                 }
                 p.end_by(rule, Verdict::Reject(with), Some(Reason::Rule))
             }
-            Decision::Unknown => p.end_by(rule, Verdict::Unknown, None),
+            Decision::Unknown | Decision::Readdress => p.end_by(rule, Verdict::Unknown, None),
         }
     }
 

@@ -27,6 +27,8 @@ mod nat;
 mod nat_nft;
 #[path = "agreement/nft.rs"]
 mod nft;
+#[path = "agreement/npt.rs"]
+mod npt;
 #[path = "agreement/ours.rs"]
 mod ours;
 #[path = "agreement/pptp.rs"]

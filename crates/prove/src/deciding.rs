@@ -114,7 +114,10 @@ impl Reach<'_> {
 fn ends(rule: &Rule) -> bool {
     match &rule.target {
         Some(Target::Accept | Target::Nfqueue(_)) => true,
-        Some(target) => target.kind().is_some_and(|kind| !kind.spec().evaluated),
+        Some(target) => target.kind().is_some_and(|kind| {
+            let spec = kind.spec();
+            !spec.evaluated || spec.readdresses
+        }),
         None => false,
     }
 }

@@ -332,7 +332,7 @@ impl Reach<'_> {
                 let spec = target.kind().map(|kind| kind.spec());
                 let queue = matches!(target, Target::Nfqueue(_));
                 match spec {
-                    Some(spec) if queue || !spec.evaluated => {
+                    Some(spec) if queue || !spec.evaluated || spec.readdresses => {
                         self.perhaps(id, rule, spec.name, here, passed)
                     }
                     _ => false,

@@ -53,6 +53,10 @@ pub enum Decision {
     },
     /// A rule that cannot be evaluated was reached.
     Unknown,
+    /// It does not end yet: the rule gives the packet another address
+    /// ([`Target::prefix_change`](crate::targets::Target::prefix_change)), and
+    /// [`Program::go_on`](crate::program::Program::go_on) walks on with that.
+    Readdress,
 }
 
 /// A rule of a program: its position in the program's list.

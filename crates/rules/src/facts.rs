@@ -2,6 +2,7 @@
 
 use crate::eval::RuleId;
 pub use crate::key::Key;
+use crate::program::Paused;
 use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{CtState, Hook, InterfaceName, Tuple, Zone};
 use kinwall_topology::Topology;
@@ -90,6 +91,8 @@ pub struct PacketState {
     pub class: Option<u32>,
     /// Whether a TRACE rule asked for every rule of this packet to be reported.
     pub traced: bool,
+    /// Where a walk stands that goes on with another address.
+    pub paused: Option<Box<Paused>>,
     /// The rules that recorded the packet (LOG, NFLOG, ULOG, AUDIT), in order; their targets say
     /// how.
     pub logged: Vec<RuleId>,

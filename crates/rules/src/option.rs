@@ -38,6 +38,8 @@ pub struct Spec {
     /// Whether packets can be asked; else it is only read and printed, and a rule with it is
     /// [`crate::eval::Decision::Unknown`] unless something is assumed.
     pub evaluated: bool,
+    /// Of a target: whether it gives the packet another address.
+    pub readdresses: bool,
 }
 
 impl Spec {
@@ -55,6 +57,7 @@ impl Spec {
             passive: false,
             steady: false,
             evaluated: true,
+            readdresses: false,
         }
     }
 
@@ -91,6 +94,12 @@ impl Spec {
     /// Its answer is the same for every packet of one direction of an open connection.
     pub const fn steady(mut self) -> Spec {
         self.steady = true;
+        self
+    }
+
+    /// Of a target: the packet gets another address, and the walk goes on with that.
+    pub const fn readdresses(mut self) -> Spec {
+        self.readdresses = true;
         self
     }
 

@@ -250,24 +250,47 @@ impl Program {
         memory: &mut Memory,
         trace: Option<&mut Trace>,
     ) -> Walk {
-        let scene = Scene {
-            facts,
-            state,
-            memory,
-            family: self.family,
-            slot: Slot::default(),
-            rule: RuleId(0),
-        };
-        let mut walker = Walker {
+        let Place { entry, next } = from;
+        let mut walker = self.walker(key, facts, state, memory, trace);
+        walker.note(|| Step::Enter(entry));
+        walker.run(entry, entry, next)
+    }
+
+    /// Takes a packet that got another address to the end of its walk, from where that stands
+    /// ([`PacketState::paused`]). `key` is that of `facts`.
+    pub fn go_on(
+        &self,
+        paused: Paused,
+        key: &Key,
+        facts: &Facts<'_>,
+        state: &mut PacketState,
+        memory: &mut Memory,
+        trace: Option<&mut Trace>,
+    ) -> Walk {
+        let Paused { entry, chain, next, stack } = paused;
+        let mut walker = self.walker(key, facts, state, memory, trace);
+        walker.stack = stack;
+        walker.run(entry, chain, next)
+    }
+
+    fn walker<'a, 'f, 't>(
+        &'a self,
+        key: &Key,
+        facts: &'a Facts<'f>,
+        state: &'a mut PacketState,
+        memory: &'a mut Memory,
+        trace: Option<&'t mut Trace>,
+    ) -> Walker<'a, 'f, 't> {
+        let (slot, rule) = (Slot::default(), RuleId(0));
+        Walker {
             program: self,
             key: *key,
-            scene,
+            scene: Scene { facts, state, memory, family: self.family, slot, rule },
             trace,
             stack: None,
             candidates: None,
             loaded: None,
-        };
-        walker.run(from)
+        }
     }
 
     /// The first rule of a chain that a packet may match, as far as its ct state tells.
@@ -283,6 +306,17 @@ impl Program {
 pub struct Place {
     entry: ChainId,
     next: u32,
+}
+
+/// A walk that goes on with another packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// The built-in chain.
+    entry: ChainId,
+    /// The chain, and the rule of it that is next.
+    chain: ChainId,
+    next: u32,
+    stack: Option<Stack>,
 }
 
 /// The number of a built-in chain.
@@ -303,7 +337,7 @@ impl Chain {
 }
 
 /// Where to go on after a chain has ended.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stack {
     places: [(u32, u32); JUMP_DEPTH_MAX],
     depth: usize,
@@ -338,10 +372,7 @@ struct Walker<'a, 'f, 't> {
 }
 
 impl Walker<'_, '_, '_> {
-    fn run(&mut self, from: Place) -> Walk {
-        let Place { entry, mut next } = from;
-        let mut chain = entry;
-        self.note(|| Step::Enter(chain));
+    fn run(&mut self, entry: ChainId, mut chain: ChainId, mut next: u32) -> Walk {
         loop {
             let Some(id) = self.next_rule(chain, next) else {
                 match self.stack.as_mut().and_then(Stack::pop) {
@@ -355,7 +386,14 @@ impl Walker<'_, '_, '_> {
             next = id.0 + 1;
             match self.try_rule(id) {
                 Flow::Next => {}
-                Flow::End(decision) => return Walk { decision, rule: Some(id) },
+                Flow::End(decision) => {
+                    if decision == Decision::Readdress {
+                        let stack = self.stack.take();
+                        let paused = Paused { entry, chain, next, stack };
+                        self.scene.state.paused = Some(Box::new(paused));
+                    }
+                    return Walk { decision, rule: Some(id) };
+                }
                 Flow::Return => next = self.program.rules_of(chain).end,
                 Flow::Enter { to, back } => {
                     if back {

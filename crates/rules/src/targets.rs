@@ -23,6 +23,7 @@ pub mod netmap;
 pub mod nflog;
 pub mod nfqueue;
 pub mod notrack;
+pub mod prefix;
 pub mod rateest;
 pub mod redirect;
 pub mod registry;

@@ -9,9 +9,9 @@ use crate::checksum::{Sum, update};
 use crate::emit::put;
 use crate::reader::array_at;
 use crate::verify::sctp_checksum;
-use crate::{Headers, Icmp, ipv4, ipv6, ipv6_ext};
+use crate::{Headers, Icmp, L4, ipv4, ipv6, ipv6_ext};
 use kinwall_terms::{Family, L4Proto, Manip};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What an end becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,34 @@ pub fn count_hop(bytes: &mut [u8]) {
         }
         _ => {}
     }
+}
+
+/// Gives one end of an IPv6 packet the address that `map` makes of it, and no checksum another
+/// value: the addresses have the same sum. Of a packet that an ICMPv6 error quotes, the other end
+/// is changed as well, if `quoted` says so of it. False when `map` makes nothing of the address.
+pub fn readdress(
+    bytes: &mut [u8],
+    headers: &Headers,
+    manip: Manip,
+    map: impl Fn(Ipv6Addr) -> Option<Ipv6Addr>,
+    quoted: impl Fn(Ipv6Addr) -> bool,
+) -> bool {
+    let place = |manip| Address::V6([0; 16]).offset(manip);
+    let own = place(manip);
+    let address =
+        |at: usize, bytes: &[u8]| array_at::<16>(bytes, at).map(|octets| (*octets).into());
+    let Some(new) = address(own, bytes).and_then(&map) else { return false };
+    put(bytes, own, &new.octets());
+    let is_error = matches!(headers.l4, L4::Icmp(icmp) if (1..=4).contains(&icmp.kind))
+        && usize::from(headers.header_length) == ipv6::HEADER_LENGTH;
+    let quote = usize::from(headers.header_length) + Icmp::LENGTH;
+    if is_error && array_at::<{ ipv6::HEADER_LENGTH }>(bytes, quote).is_some() {
+        let at = quote + place(manip.other());
+        if let Some(new) = address(at, bytes).filter(|address| quoted(*address)).and_then(map) {
+            put(bytes, at, &new.octets());
+        }
+    }
+    true
 }
 
 /// What has to be known of a packet to change it.

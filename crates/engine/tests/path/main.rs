@@ -5,6 +5,7 @@ mod courses;
 mod helpers;
 mod hooks;
 mod pptp;
+mod prefix;
 mod rewrite;
 mod script;
 mod snmp;

@@ -1,6 +1,9 @@
 //! `-j DNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64`: the prefix of the destination becomes
-//! another, by RFC 6296. Translation is not applied, and what rules would make of the new address
-//! is not known.
+//! another (RFC 6296). A few other bits of the address change with it, so that checksums
+//! stay right; what an ICMPv6 error quotes is changed at its other end.
+//!
+//! The walk goes on, with the new address. To change the packet is for the caller
+//! ([`Decision::Readdress`], [`super::prefix`]).
 
 use crate::eval::{Decision, Effect, Scene};
 use crate::option::{Args, Spec, value};
@@ -10,7 +13,7 @@ use kinwall_terms::{Family, Hook, Table};
 
 /// What the target declares.
 pub const SPEC: Spec = Spec::new("DNPT")
-    .not_evaluated()
+    .readdresses()
     .only(Family::Ipv6)
     .tables(&[Table::Mangle])
     .hooks(&[Hook::Prerouting, Hook::Output])
@@ -38,8 +41,8 @@ impl Dnpt {
         out.value("src-pfx", self.src).value("dst-pfx", self.dst);
     }
 
-    /// Cannot be said.
+    /// The packet becomes another.
     pub fn eval(&self, _scene: &mut Scene<'_, '_>) -> Effect {
-        Effect::Decide(Decision::Unknown)
+        Effect::Decide(Decision::Readdress)
     }
 }

@@ -122,7 +122,7 @@ impl Rule {
             Decision::Accept => Said::Yes,
             Decision::Drop(Reason::ChainPolicy) => Said::No,
             Decision::Drop(Reason::HotDrop) => Said::HotDrop,
-            Decision::Unknown => Said::Unknown,
+            Decision::Unknown | Decision::Readdress => Said::Unknown,
             other => panic!("{other:?}"),
         }
     }
