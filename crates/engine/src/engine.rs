@@ -23,6 +23,7 @@ use kinwall_wire::rewrite::Edits;
 use kinwall_wire::{Headers, ParseError};
 
 use crate::help::HelpState;
+use std::net::IpAddr;
 
 /// A stateful firewall without I/O, clock, threads or globals: what it answers depends on its
 /// arguments alone.
@@ -41,6 +42,10 @@ pub struct Engine {
     pub(crate) effects: Effects,
     /// What becomes of the payload under way; kept for its memory.
     pub(crate) edits: Edits,
+    /// The address at which the stream is expected that the packet under way announced last.
+    pub(crate) media: Option<IpAddr>,
+    /// The port at which the packet under way is delivered, if it is another one.
+    pub(crate) deliver_at: Option<u16>,
     /// What helpers were not believed in, by reason.
     pub(crate) doubts: Vec<u64>,
     pub(crate) courses: Courses,
@@ -90,6 +95,8 @@ impl Engine {
             defragmenter,
             effects: Effects::new(),
             edits: Edits::default(),
+            media: None,
+            deliver_at: None,
             doubts: vec![0; Reason::ALL.len()],
             courses: Courses::default(),
             next_deadline: Time(0),

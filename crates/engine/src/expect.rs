@@ -69,20 +69,6 @@ impl Engine {
         }
     }
 
-    /// Whether another master with the same helper has already announced the same.
-    pub(crate) fn is_shared(&self, work: Work, proposal: &Proposal, now: Time) -> bool {
-        let pending = proposal.shared.and_then(|tuple| {
-            let own = self.conntrack.connection(work.id)?;
-            let pending = self.conntrack.pending_expectation(&tuple, own.zone, now)?;
-            let master = self.conntrack.connection(pending.master)?;
-            // A helper for two protocols counts as two.
-            let same_helper =
-                pending.helper == work.helper && master.original.proto == own.original.proto;
-            (same_helper && master.id != own.id).then_some(pending)
-        });
-        pending.is_some_and(|pending| pending.class == proposal.class)
-    }
-
     /// Makes two expectations, or none.
     pub(crate) fn expect_pair(
         &mut self,

@@ -9,7 +9,7 @@ use crate::routes::{Routes, broadcast};
 use crate::trace::{AssignedBy, Expecting, Step};
 use kinwall_conntrack::stream::Stream;
 use kinwall_conntrack::{ConnId, Conntrack, HelperId, PacketCt, View};
-use kinwall_helpers::{Effect, Effects, Ending, Instance, Pair, Pending, Ports, Scratch, Segment};
+use kinwall_helpers::{Effect, Effects, Ending, Instance, Pending, Ports, Scratch, Segment};
 use kinwall_rules::facts::CtTemplate;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{CtState, Direction, EndsToo, Profile, Reason, Status, Time, Tuple};
@@ -130,6 +130,8 @@ impl Engine {
         let repeats = self.repeats(p, ct)?;
         let own = self.inspect(p, ct, helper, &view, translated);
         self.edits.clear();
+        self.media = None;
+        self.deliver_at = None;
         if self.effects.is_empty() {
             return self.rewrite(p, ct, &repeats);
         }
@@ -261,17 +263,13 @@ impl Engine {
     ) -> Applied {
         let id = work.id;
         match effect {
-            Effect::Expect(proposal) | Effect::ExpectPair(Pair { first: proposal, .. })
-                if self.is_shared(work, proposal, p.now) =>
-            {
-                Applied::Done
-            }
+            Effect::Expect(proposal) if self.is_shared(work, proposal, p.now) => Applied::Done,
             Effect::Expect(proposal) => {
                 let made = self.expect(p, work, proposal);
                 expected.extend(self.expecting(proposal, made));
                 refused(made.err(), proposal)
             }
-            Effect::ExpectPair(pair) => self.expect_pair(p, work, pair, expected),
+            Effect::ExpectPair(pair) => self.expect_both(p, work, pair, expected),
             Effect::Activate(activation) => match self.activate(p.now, id, activation) {
                 true => Applied::Skip(activation.skip_when_found),
                 false => Applied::Done,
@@ -306,6 +304,11 @@ impl Engine {
             }
             Effect::WriteKept { named, port } => {
                 self.write_kept(p, work, *named, *port);
+                Applied::Done
+            }
+            Effect::WriteMediaAddress { span } => written(self.write_media_address(work, *span)),
+            Effect::Deliver { port } => {
+                self.deliver_at = Some(*port);
                 Applied::Done
             }
             Effect::WriteLength { span, of } => written(self.write_length(work, *span, *of)),

@@ -190,7 +190,7 @@ fn exactly(left: &Tuple, manip: Manip, headers: &Headers) -> NatRange {
 }
 
 /// Changes the packet, and what is known of it.
-fn change(
+pub(crate) fn change(
     p: &mut Passage<'_, '_, '_>,
     manip: Manip,
     to: NewEnd,

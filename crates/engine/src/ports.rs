@@ -4,7 +4,8 @@
 use crate::engine::Engine;
 use crate::help::Work;
 use crate::path::Passage;
-use kinwall_conntrack::{ConnId, ExpId, Expectation, Refusal, Saved};
+use crate::rewrite::saved;
+use kinwall_conntrack::{ConnId, ExpId, Expectation, Refusal};
 use kinwall_helpers::{Following, Named, Proposal};
 use kinwall_terms::{Profile, Reason, Time};
 use std::net::IpAddr;
@@ -99,10 +100,9 @@ impl Engine {
         master: ConnId,
         requests: [(Expectation, Following); 2],
     ) -> Result<[ExpId; 2], Refusal> {
-        let [mut first, mut second] = requests.map(|(request, following)| {
-            let (address, port) = (request.expected.tuple.dst, following.port);
-            let Following { direction, nat, .. } = following;
-            Expectation { saved: Some(Saved { address, port, direction, nat }), ..request }
+        let [mut first, mut second] = requests.map(|(request, following)| Expectation {
+            saved: Some(saved(&request, &following)),
+            ..request
         });
         let mut left = match self.settings.profile {
             Profile::Linux => u16::MAX,

@@ -45,9 +45,7 @@ impl Engine {
         following: &Following,
     ) -> Result<ExpId, Refusal> {
         let first = request.expected.tuple.dport;
-        let (address, port) = (request.expected.tuple.dst, following.port);
-        let Following { direction, nat, .. } = *following;
-        request.saved = Some(Saved { address, port, direction, nat });
+        request.saved = Some(saved(&request, following));
         let range = u16::MAX - first;
         let mut left = match following.named {
             Some(_) => range.min(ATTEMPTS_MAX),
@@ -76,8 +74,14 @@ impl Engine {
         address: IpAddr,
     ) -> Result<Result<ExpId, Refusal>, Reason> {
         let (Ok(id), Some(named)) = (made, following.named) else { return Ok(made) };
-        let expected = self.conntrack.expectation(id).map(|view| view.expected.tuple.dport);
-        let (Some(port), Some(place)) = (expected, own.place(named.span)) else {
+        let view = self.conntrack.expectation(id);
+        let port = view.map(|view| view.expected.tuple.dport);
+        if let (Some(port), Some(saved)) = (port, view.and_then(|view| view.saved))
+            && !named.form.is_written((saved.address, saved.port), (address, port))
+        {
+            return Ok(made);
+        }
+        let (Some(port), Some(place)) = (port, own.place(named.span)) else {
             self.conntrack.remove_expectation(id);
             return Err(Reason::NatSplit);
         };
@@ -121,9 +125,24 @@ impl Engine {
             return;
         };
         let Some(child) = self.conntrack.connection(id) else { return };
-        let ranges = child_ranges(&saved, &view, &child);
-        for (manip, range) in [Manip::Source, Manip::Destination].into_iter().zip(ranges) {
-            self.conntrack.bind(p.now, id, manip, &range, None);
+        let ranges = match saved.nat {
+            ChildNat::Announced { address, is_media } => {
+                let destination =
+                    NatRange { ports: Some([saved.port; 2]), ..NatRange::address(address) };
+                let source = self.source_of_announced(p.now, &saved, is_media, &view, &child);
+                [Some((Manip::Destination, destination)), source.map(|s| (Manip::Source, s))]
+            }
+            _ => {
+                let [source, destination] = child_ranges(&saved, &view, &child);
+                [Some((Manip::Source, source)), Some((Manip::Destination, destination))]
+            }
+        };
+        for (manip, range) in ranges.into_iter().flatten() {
+            let wish = self.wish.map(|[source, destination]| match manip {
+                Manip::Source => source,
+                Manip::Destination => destination,
+            });
+            self.conntrack.bind(p.now, id, manip, &range, wish);
             let to = self.conntrack.translation(id, Direction::Original, manip);
             p.note(|| Step::Bound { manip, rule: None, to });
         }
@@ -137,6 +156,9 @@ impl Engine {
         ct: PacketCt,
         repeats: &Edits,
     ) -> Stage {
+        if let Some(port) = self.deliver_at {
+            self.deliver(p, port)?;
+        }
         if self.edits.is_empty() && repeats.is_empty() {
             return Ok(());
         }
@@ -236,6 +258,16 @@ impl Engine {
     }
 }
 
+/// What was named before translation.
+pub(crate) fn saved(request: &Expectation, following: &Following) -> Saved {
+    let Following { direction, nat, port, .. } = *following;
+    let address = match nat {
+        ChildNat::Announced { address, .. } => address,
+        _ => request.expected.tuple.dst,
+    };
+    Saved { address, port, direction, nat }
+}
+
 /// What source and destination of a child become.
 fn child_ranges(saved: &Saved, master: &View, child: &View) -> [NatRange; 2] {
     let is_original = saved.direction == Direction::Original;
@@ -243,7 +275,7 @@ fn child_ranges(saved: &Saved, master: &View, child: &View) -> [NatRange; 2] {
     let Tuple { src: to, dst: shown, .. } = other_way(master);
     let [source, destination] = match saved.nat {
         ChildNat::Master | ChildNat::CallData => [shown, to],
-        ChildNat::Caller => [other_way(child).src, to],
+        ChildNat::Caller | ChildNat::Announced { .. } => [other_way(child).src, to],
         ChildNat::Forwarded(to) => [other_way(child).src, to],
     };
     let at_source = saved.nat == ChildNat::CallData && is_original;

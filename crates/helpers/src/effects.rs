@@ -197,6 +197,18 @@ pub enum Effect {
         /// The even port of its pair.
         port: u16,
     },
+    /// Put the address at which the pair that was announced last is expected in the place of these
+    /// bytes of the payload (SDP); nothing when none was.
+    WriteMediaAddress {
+        /// Which bytes.
+        span: Span,
+    },
+    /// Deliver the packet at this UDP port of its destination, which waits there for answers (SIP
+    /// in the kernel).
+    Deliver {
+        /// The port.
+        port: u16,
+    },
     /// Put the length that these bytes of the payload have after every other change in the place
     /// of others, as a decimal number.
     WriteLength {

@@ -195,14 +195,19 @@ impl Guard {
         if has_ports && tuple.dport < self.min_port {
             return Err(Reason::GuardPort);
         }
-        let dst = match proposal.following.map(|following| following.nat) {
-            Some(ChildNat::Forwarded(to)) => to,
-            _ => tuple.dst,
+        let ends = match proposal.following.map(|following| following.nat) {
+            Some(ChildNat::Forwarded(to)) => [to; 2],
+            Some(ChildNat::Announced { address, .. }) => [address, tuple.dst],
+            _ => [tuple.dst; 2],
         };
-        if self.peer_only && proposal.address.is_some() && !sender.contains(&dst) {
+        let [announced, dst] = ends;
+        if self.peer_only && proposal.address.is_some() && !sender.contains(&announced) {
             return Err(Reason::GuardAddress);
         }
-        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(&dst)) {
+        // The sender's own address counts as the one by which it is known.
+        let ends = if sender.contains(&announced) { [dst; 2] } else { ends };
+        let lies_within = |dst: &IpAddr| self.networks.iter().any(|n| n.contains(dst));
+        if !self.networks.is_empty() && !ends.iter().all(lies_within) {
             return Err(Reason::GuardNetwork);
         }
         Ok(())

@@ -63,6 +63,10 @@ pub enum Form {
     Octets,
     /// The same with the port behind: of a pair, the odd one.
     NextOctets,
+    /// `10.1.0.2:1025` or `[fd00::2]:1025` (SIP); written only where it becomes another one.
+    Endpoint,
+    /// `1024`, the even one of a pair (SDP); written only where it becomes another one.
+    EvenPort,
 }
 
 impl Form {
@@ -88,7 +92,9 @@ impl Form {
             (Form::Integer, address) => {
                 write!(text, "{} {port}", u32::from_be_bytes(first_octets(address)))
             }
-            (Form::Port, _) => write!(text, "{port}"),
+            (Form::Port | Form::EvenPort, _) => write!(text, "{port}"),
+            (Form::Endpoint, IpAddr::V4(address)) => write!(text, "{address}:{port}"),
+            (Form::Endpoint, IpAddr::V6(address)) => write!(text, "[{address}]:{port}"),
             (Form::Octets | Form::NextOctets, address) => {
                 let port = port.wrapping_add(u16::from(self == Form::NextOctets));
                 text.extend(first_octets(address));
@@ -96,6 +102,15 @@ impl Form {
                 Ok(())
             }
         };
+    }
+
+    /// Whether `new` is written where `old` was announced.
+    pub fn is_written(self, old: (IpAddr, u16), new: (IpAddr, u16)) -> bool {
+        match self {
+            Form::Endpoint => old != new,
+            Form::EvenPort => old.1 != new.1,
+            _ => true,
+        }
     }
 }
 
@@ -203,6 +218,9 @@ mod tests {
             (Form::Port, "10.1.0.2", "1025"),
             (Form::Octets, "65.66.67.68", "ABCD\x04\x01"),
             (Form::NextOctets, "65.66.67.68", "ABCD\x04\x02"),
+            (Form::Endpoint, "10.1.0.2", "10.1.0.2:1025"),
+            (Form::Endpoint, "fd00::2", "[fd00::2]:1025"),
+            (Form::EvenPort, "10.1.0.2", "1025"),
         ];
         for (form, address, expected) in rows {
             let mut text = Vec::new();

@@ -26,6 +26,7 @@
 //! Tests: `tests/helpers/sip/` at the root of the repository, and `tests/` of this crate.
 
 mod linux;
+mod rewrite;
 mod strict;
 
 use crate::effects::{Pair, Proposal};
@@ -209,6 +210,9 @@ const MANUAL: Manual = Manual {
 pub struct Scratch {
     /// `strict`: how far the connection has come.
     reading: strict::Reading,
+    /// `linux`, over UDP: the port at which the end that sends requests waits for answers, when it
+    /// sends from another one.
+    waits_at: Option<u16>,
 }
 
 /// The kinds of media that are expected.

@@ -39,6 +39,10 @@ mod recorded;
 mod rewrite;
 #[path = "agreement/sip.rs"]
 mod sip;
+#[path = "agreement/sip_nat.rs"]
+mod sip_nat;
+#[path = "agreement/sip_words.rs"]
+mod sip_words;
 #[path = "agreement/smaller.rs"]
 mod smaller;
 #[path = "agreement/snmp.rs"]

@@ -87,4 +87,14 @@ pub enum ChildNat {
     /// The source as of a caller; the destination becomes this address (an H.323 call that was
     /// forwarded).
     Forwarded(IpAddr),
+    /// The destination becomes this address, with the saved port (SIP). The source becomes what
+    /// the master's receiver knows its sender by, where it comes from that sender's address; any
+    /// other asks the nat table. Of a stream (`is_media`) it becomes, before that, what the port
+    /// that the same master has announced there became.
+    Announced {
+        /// The address that was announced.
+        address: IpAddr,
+        /// A stream, not signalling.
+        is_media: bool,
+    },
 }

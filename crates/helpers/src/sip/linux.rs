@@ -10,10 +10,11 @@
 //! | 2xx of REGISTER | brings that to life for as long as it says, or forgets it |
 //! | other final answers of REGISTER | forget it |
 
-mod header;
+pub(super) mod header;
 mod sdp;
-mod text;
+pub(super) mod text;
 
+use super::rewrite::{Names, following, is_renamed};
 use super::{
     DIRECT_MEDIA, DIRECT_SIGNALLING, EXTERNAL_MEDIA, MEDIA_CLASSES, SIGNALLING, SIP_TIMEOUT,
     media_pair,
@@ -21,10 +22,13 @@ use super::{
 use crate::effects::{Activation, ClassSet, Effect, Effects, Proposal, span};
 use crate::helper::Segment;
 use crate::registry::{HelperKind, Scratch};
-use header::{Contact, Contacts, Found};
+use crate::rewrite::{Following, Form, Named};
+use header::{Contact, Contacts, Found, Item};
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
-use kinwall_terms::{L4Proto, Reason, Tuple};
+use kinwall_terms::{Direction, L4Proto, Reason, Tuple};
+
 use sdp::{Description, Media, Wrong};
+use std::net::IpAddr;
 use text::Text;
 
 /// Shortest payload that is looked at: `SIP/2.0 200`.
@@ -39,7 +43,8 @@ const LAST_INVITE: usize = 0;
 const LAST_REGISTER: usize = 1;
 
 /// Reads a datagram or a segment.
-pub(super) fn inspect(segment: &Segment<'_>, _: &mut Scratch, effects: &mut Effects) {
+pub(super) fn inspect(segment: &Segment<'_>, scratch: &mut Scratch, effects: &mut Effects) {
+    let Scratch::Sip(scratch) = scratch else { return };
     let stream = segment.original.proto == L4Proto::TCP;
     if segment.payload.is_empty() || (stream && !segment.established) {
         return;
@@ -50,12 +55,14 @@ pub(super) fn inspect(segment: &Segment<'_>, _: &mut Scratch, effects: &mut Effe
     }
     let mut last = segment.remembered;
     if !stream {
-        Message::new(segment, 0, segment.payload.len()).read(&mut last, effects);
+        let message = Message::new(segment, 0, segment.payload.len());
+        message.note_port(&mut scratch.waits_at);
+        message.read(&mut last, scratch.waits_at, effects);
         return;
     }
     let mut at = 0;
     while let Some(length) = message_length(segment, at) {
-        Message::new(segment, at, length).read(&mut last, effects);
+        Message::new(segment, at, length).read(&mut last, None, effects);
         if effects.drop_reason().is_some() {
             break;
         }
@@ -110,6 +117,15 @@ const METHODS: [(&[u8], Method); 6] = [
 
 const VERSION: &[u8] = b"SIP/2.0 ";
 
+/// The address at which media are received, for the other end.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    /// As it stands in the message.
+    AsAnnounced(IpAddr),
+    /// Where they are expected.
+    AsExpected,
+}
+
 /// Why a message, and its packet, are dropped.
 type Drop = (Reason, Span);
 
@@ -119,25 +135,62 @@ impl<'a> Message<'a> {
         Message { segment, text: Text::new(bytes, segment.family()), at }
     }
 
-    fn read(&self, last: &mut [u32; 2], effects: &mut Effects) {
+    fn read(&self, last: &mut [u32; 2], waits_at: Option<u16>, effects: &mut Effects) {
         let read = match self.text.has(0, VERSION) {
-            true => self.response(*last, effects),
-            false => self.request(last, effects),
+            true => self.response(*last, effects).map(|()| None),
+            false => self.request(last, waits_at, effects),
         };
-        if let Err((reason, span)) = read {
-            effects.drop(reason, span);
+        match read {
+            Ok(written) if self.segment.translated => self.rename(waits_at, written, effects),
+            Ok(_) => {}
+            Err((reason, span)) => effects.drop(reason, span),
         }
     }
 
-    /// A request line is a method, a space, and the letter that its URI begins with.
-    fn request(&self, last: &mut [u32; 2], effects: &mut Effects) -> Result<(), Drop> {
+    /// Who sends requests from another port than where it waits for answers says so in its Via.
+    fn note_port(&self, waits_at: &mut Option<u16>) {
+        let own = self.segment.tuple();
+        if !self.text.has(0, VERSION)
+            && let Some(via) = header::first(&self.text, &header::VIA_UDP)
+            && via.address == own.src
+            && via.port != own.sport
+        {
+            *waits_at = Some(via.port);
+        }
+    }
+
+    /// Rewrites the headers of a translated connection, and sends an answer to where it is waited
+    /// for.
+    fn rename(
+        &self,
+        waits_at: Option<u16>,
+        written: Option<(usize, usize)>,
+        effects: &mut Effects,
+    ) {
+        let Message { segment, text, at } = self;
+        Names { segment, text, at: *at, waits_at, written }.rewrite(effects);
+        if segment.direction == Direction::Reply
+            && let Some(port) = waits_at
+        {
+            effects.push(Effect::Deliver { port });
+        }
+    }
+
+    /// A request line is a method, a space, and the letter that its URI begins with. Of a contact
+    /// that becomes another one where it stands, and how long it becomes.
+    fn request(
+        &self,
+        last: &mut [u32; 2],
+        waits_at: Option<u16>,
+        effects: &mut Effects,
+    ) -> Result<Option<(usize, usize)>, Drop> {
         let text = &self.text;
         let is_it = |(name, _): &&(&[u8], Method)| {
             text.has(0, name)
                 && text.byte(name.len()) == Some(b' ')
                 && text.byte(name.len() + 1).is_some_and(text::is_letter)
         };
-        let Some((_, method)) = METHODS.iter().find(is_it) else { return Ok(()) };
+        let Some((_, method)) = METHODS.iter().find(is_it) else { return Ok(None) };
         let (cseq, _) = self.cseq()?;
         match method {
             Method::Invite => {
@@ -147,9 +200,9 @@ impl<'a> Message<'a> {
             }
             Method::Update | Method::Ack | Method::Prack => self.description(effects)?,
             Method::Bye => effects.push(Effect::Flush(ClassSet::of(&MEDIA_CLASSES))),
-            Method::Register => self.register(cseq, last, effects)?,
+            Method::Register => return self.register((cseq, last), waits_at, effects),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A status line is the version, then a number that is not 0.
@@ -189,22 +242,67 @@ impl<'a> Message<'a> {
     /// The media lines of the first session description.
     fn description(&self, effects: &mut Effects) -> Result<(), Drop> {
         let Some(mut description) = Description::find(&self.text) else { return Ok(()) };
+        let translated = self.segment.translated;
+        let mut waits = description.session_address().map(Waits::AsAnnounced);
         while let Some(media) = description.next() {
-            match media {
-                Ok(media) => self.media(&media, effects),
-                Err(Wrong::Port(at, digits)) => {
-                    return Err((Reason::HelperBadPort, self.span(at, digits)));
-                }
-                Err(Wrong::NoAddress(at)) => {
-                    return Err((Reason::HelperPartial, self.span(at, 2)));
-                }
+            let media = media.map_err(|wrong| match wrong {
+                Wrong::Port(at, digits) => (Reason::HelperBadPort, self.span(at, digits)),
+                Wrong::NoAddress(at) => (Reason::HelperPartial, self.span(at, 2)),
+            })?;
+            let at = *waits.insert(self.media(&media, effects));
+            if translated && media.has_own_address {
+                self.write_address(media.address_at, media.address_length, at, effects);
+                self.content_length()?;
             }
         }
+        match waits {
+            Some(waits) if translated => self.session(&description, waits, effects),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the address of the last media into the description of the session, whose it may be
+    /// or not; without media in use that of the session itself. A description without an owner,
+    /// and a message without Content-Length, are dropped (the kernel's behaviour).
+    fn session(
+        &self,
+        description: &Description<'_>,
+        waits: Waits,
+        effects: &mut Effects,
+    ) -> Result<(), Drop> {
+        let [owner, connection] = description.session();
+        let begins_at = description.begins_at();
+        let owner = owner.ok_or((Reason::HelperPartial, self.span(begins_at, 2)))?;
+        for address in [Some(owner), connection].into_iter().flatten() {
+            self.write_address(address.at, address.length, waits, effects);
+        }
+        let length = self.content_length()?;
+        effects.push(Effect::WriteLength {
+            span: self.span(length.at, length.length),
+            of: self.span(begins_at, self.text.len() - begins_at),
+        });
         Ok(())
     }
 
+    fn content_length(&self) -> Result<Item, Drop> {
+        match header::find(&self.text, 0, &header::CONTENT_LENGTH) {
+            Found::Item(length) => Ok(length),
+            _ => Err((Reason::HelperPartial, self.span(0, self.first_line()))),
+        }
+    }
+
+    fn write_address(&self, at: usize, length: usize, waits: Waits, effects: &mut Effects) {
+        let span = self.span(at, length);
+        match waits {
+            Waits::AsAnnounced(address) => {
+                effects.write(span, |text| text.extend(address.to_string().bytes()));
+            }
+            Waits::AsExpected => effects.push(Effect::WriteMediaAddress { span }),
+        }
+    }
+
     /// Expects RTP and RTCP at what a media line names.
-    fn media(&self, media: &Media, effects: &mut Effects) {
+    fn media(&self, media: &Media, effects: &mut Effects) -> Waits {
         let segment = self.segment;
         let own = media.address == segment.tuple().src;
         let address = self.span(media.address_at, media.address_length);
@@ -217,60 +315,99 @@ impl<'a> Message<'a> {
         };
         if refused {
             effects.note(Reason::HelperForeignAddress, address);
-            return;
+            return Waits::AsAnnounced(media.address);
         }
         let child = segment.opposite();
-        let dst = if own { child.dst } else { media.address };
+        let dst = if own || is_renamed(segment) { child.dst } else { media.address };
         let src = direct.then_some(child.src);
         let rtp = Expected::new(src, None, dst, media.port, L4Proto::UDP);
         let line = media.port_at + media.port_digits - media.line_at;
-        let proposal = Proposal {
+        let port = self.span(media.port_at, media.port_digits);
+        let announced = if segment.translated { media.address } else { dst };
+        let mut pair = media_pair(Proposal {
             class: media.kind.class(),
             address: Some(address),
-            port: Some(self.span(media.port_at, media.port_digits)),
-            shared: Some(Tuple { dport: media.port, ..rtp.tuple }),
+            port: Some(port),
+            shared: Some(Tuple { dst: announced, dport: media.port, ..rtp.tuple }),
             ..Proposal::new(rtp, self.span(media.line_at, line))
-        };
-        effects.push(Effect::ExpectPair(media_pair(proposal)));
+        });
+        if segment.translated {
+            let named = Named { span: port, form: Form::EvenPort };
+            let first = following(segment, (media.address, media.port & !1), true);
+            pair.first.following = Some(Following { named: Some(named), ..first });
+            pair.second.following = Some(Following { port: media.port | 1, ..first });
+        }
+        effects.push(Effect::ExpectPair(pair));
+        Waits::AsExpected
     }
 
-    /// Expects calls to the first Contact, when it is the sender's own.
-    fn register(&self, cseq: u32, last: &mut [u32; 2], effects: &mut Effects) -> Result<(), Drop> {
+    /// Expects calls to the first Contact, when it is the sender's own. Of a contact that becomes
+    /// another one where it stands, and how long it becomes.
+    fn register(
+        &self,
+        (cseq, last): (u32, &mut [u32; 2]),
+        waits_at: Option<u16>,
+        effects: &mut Effects,
+    ) -> Result<Option<(usize, usize)>, Drop> {
         let segment = self.segment;
         if segment.expected {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(contact) = Contacts::default().next(&self.text) else { return Ok(()) };
+        let Some(contact) = Contacts::default().next(&self.text) else { return Ok(None) };
         let address = self.span(contact.address_at, contact.address_length);
         if contact.address != segment.tuple().src {
             effects.note(Reason::HelperForeignAddress, address);
-            return Ok(());
+            return Ok(None);
         }
         if !self.has_own_transport(&contact) {
-            return Ok(());
+            return Ok(None);
         }
+        let mut written = None;
         if self.expires(&contact, self.expires_header())? != 0 {
-            self.expect_calls(&contact, effects);
+            written = self.expect_calls(&contact, waits_at, effects);
         }
         remember(LAST_REGISTER, cseq, last, effects);
-        Ok(())
+        Ok(written)
     }
 
-    fn expect_calls(&self, contact: &Contact, effects: &mut Effects) {
+    fn expect_calls(
+        &self,
+        contact: &Contact,
+        waits_at: Option<u16>,
+        effects: &mut Effects,
+    ) -> Option<(usize, usize)> {
         let segment = self.segment;
         let child = segment.opposite();
         let src = segment.options.flag(DIRECT_SIGNALLING).then_some(child.src);
         let proto = segment.original.proto;
-        let expected = Expected::new(src, None, child.dst, contact.port, proto);
+        // Who calls where answers are waited for calls by the port that the connection has there.
+        let own_port = waits_at.unwrap_or(segment.tuple().sport);
+        let port = match segment.translated && contact.port == own_port {
+            true => child.dport,
+            false => contact.port,
+        };
+        let expected = Expected::new(src, None, child.dst, port, proto);
         let announcement = self.span(contact.line_at, contact.end - contact.line_at);
+        let span = self.span(contact.address_at, contact.end - contact.address_at);
+        let named = Some(Named { span, form: Form::Endpoint });
+        let following = segment.translated.then(|| Following {
+            named,
+            ..following(segment, (contact.address, contact.port), false)
+        });
         effects.push(Effect::Expect(Proposal {
             class: SIGNALLING,
             flags: ExpectationFlags::PERMANENT | ExpectationFlags::INACTIVE,
             child: Some(HelperKind::Sip),
             address: Some(self.span(contact.address_at, contact.address_length)),
             port: contact.port_digits.map(|(at, digits)| self.span(at, digits)),
+            following,
             ..Proposal::new(expected, announcement)
         }));
+        following.map(|_| {
+            let mut new = Vec::new();
+            Form::Endpoint.write(child.dst, port, &mut new);
+            (contact.address_at, new.len())
+        })
     }
 
     /// The registrar's answer: the client's contacts that it lists live as long as it says.
@@ -342,9 +479,7 @@ impl<'a> Message<'a> {
 
     /// Where the value of a parameter stands, between a contact and the next comma.
     fn parameter(&self, contact: &Contact, name: &[u8]) -> Option<usize> {
-        let text = &self.text;
-        let limit = text.search(contact.end, text.len(), b",").unwrap_or(text.len());
-        Some(text.search(contact.end, limit, name)? + name.len())
+        header::parameter(&self.text, contact.end, name)
     }
 
     fn first_line(&self) -> usize {

@@ -121,6 +121,7 @@ impl Compared {
         let world = World::new();
         let described = format!("{}{}", world.topology(), self.options);
         let topology = Topology::from_toml(&described, "world").expect("a topology");
+        let speaks = |family: &str| !nat.iter().any(|rule| rule.contains(family));
         let rules = format!(
             "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{}\nCOMMIT\n\
              *nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
@@ -131,11 +132,13 @@ impl Compared {
         let case = Case {
             name: "line".to_owned(),
             topology: described,
-            rules4: Some(rules),
+            // Rules that name an address are of its family.
+            rules4: speaks("::").then(|| rules.clone()),
+            rules6: speaks(".").then_some(rules),
             ..Case::default()
         };
-        let rules4 = case.rules4.as_deref();
-        let scenario = Scenario { rules4, ..Scenario::new(&topology) };
+        let (rules4, rules6) = (case.rules4.as_deref(), case.rules6.as_deref());
+        let scenario = Scenario { rules4, rules6, ..Scenario::new(&topology) };
         match &mut self.gateway {
             Some(gateway) => gateway.reset(&scenario).unwrap_or_else(|error| panic!("{error}")),
             None => self.gateway = Some(Gateway::new(&scenario).unwrap_or_else(|e| panic!("{e}"))),

@@ -14,7 +14,7 @@ use super::text::{self, Text};
 use std::net::IpAddr;
 
 /// A header that somebody looks for.
-pub(super) struct Header {
+pub(in crate::sip) struct Header {
     name: &'static [u8],
     compact: Option<u8>,
     /// What stands before the item, in any case of letters.
@@ -23,17 +23,26 @@ pub(super) struct Header {
     item: fn(&Text<'_>, usize) -> (usize, usize),
 }
 
-pub(super) const CSEQ: Header = Header { name: b"CSeq", compact: None, needle: b"", item: digits };
-pub(super) const CONTACT: Header =
+pub(in crate::sip) const CSEQ: Header =
+    Header { name: b"CSeq", compact: None, needle: b"", item: digits };
+pub(in crate::sip) const CONTACT: Header =
     Header { name: b"Contact", compact: Some(b'm'), needle: b"sip:", item: user_address };
-pub(super) const EXPIRES: Header =
+pub(in crate::sip) const FROM: Header =
+    Header { name: b"From", compact: Some(b'f'), needle: b"sip:", item: user_address };
+pub(in crate::sip) const TO: Header =
+    Header { name: b"To", compact: Some(b't'), needle: b"sip:", item: user_address };
+pub(in crate::sip) const VIA_UDP: Header =
+    Header { name: b"Via", compact: Some(b'v'), needle: b"UDP ", item: sent_by };
+pub(in crate::sip) const VIA_TCP: Header =
+    Header { name: b"Via", compact: Some(b'v'), needle: b"TCP ", item: sent_by };
+pub(in crate::sip) const EXPIRES: Header =
     Header { name: b"Expires", compact: None, needle: b"", item: digits };
-pub(super) const CONTENT_LENGTH: Header =
+pub(in crate::sip) const CONTENT_LENGTH: Header =
     Header { name: b"Content-Length", compact: Some(b'l'), needle: b"", item: digits };
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(in crate::sip) enum Found {
     Nothing,
     /// The header is there, with a value that begins here, and without the item.
     Unreadable(usize),
@@ -42,21 +51,21 @@ pub(super) enum Found {
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(in crate::sip) struct Item {
     /// Offset of its header's line.
-    pub(super) line_at: usize,
-    pub(super) at: usize,
-    pub(super) length: usize,
+    pub(in crate::sip) line_at: usize,
+    pub(in crate::sip) at: usize,
+    pub(in crate::sip) length: usize,
 }
 
 impl Item {
-    pub(super) fn end(&self) -> usize {
+    pub(in crate::sip) fn end(&self) -> usize {
         self.at + self.length
     }
 }
 
 /// The first of these headers behind the next line end from `from` on.
-pub(super) fn find(text: &Text<'_>, from: usize, header: &Header) -> Found {
+pub(in crate::sip) fn find(text: &Text<'_>, from: usize, header: &Header) -> Found {
     let mut at = from;
     while let Some(line_at) = text.next_line(at) {
         at = line_at + 1;
@@ -115,6 +124,11 @@ fn user_address(text: &Text<'_>, at: usize) -> (usize, usize) {
     (user, address_length(text, at + user))
 }
 
+/// `address [":" port]`
+fn sent_by(text: &Text<'_>, at: usize) -> (usize, usize) {
+    (0, address_length(text, at))
+}
+
 /// `address [":" port]`; 0 when no address of the connection's family stands here, or behind it a
 /// port that cannot be.
 fn address_length(text: &Text<'_>, at: usize) -> usize {
@@ -137,22 +151,22 @@ const PORT_MIN: u16 = 1024;
 
 /// An address and a port, and where they stand.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Contact {
+pub(in crate::sip) struct Contact {
     /// Offset of its header's line.
-    pub(super) line_at: usize,
-    pub(super) address: IpAddr,
-    pub(super) port: u16,
-    pub(super) address_at: usize,
-    pub(super) address_length: usize,
+    pub(in crate::sip) line_at: usize,
+    pub(in crate::sip) address: IpAddr,
+    pub(in crate::sip) port: u16,
+    pub(in crate::sip) address_at: usize,
+    pub(in crate::sip) address_length: usize,
     /// Where the digits of the port stand, and how many there are, if any.
-    pub(super) port_digits: Option<(usize, usize)>,
+    pub(in crate::sip) port_digits: Option<(usize, usize)>,
     /// Where it ends: parameters are looked for from here.
-    pub(super) end: usize,
+    pub(in crate::sip) end: usize,
 }
 
 /// The Contact headers of a message and the values in each, in order.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Contacts {
+pub(in crate::sip) struct Contacts {
     at: usize,
     /// The line of the header whose further values come next.
     within: Option<usize>,
@@ -163,10 +177,15 @@ const DEFAULT_PORT: u16 = 5060;
 
 impl Contacts {
     /// The next contact that can be read.
-    pub(super) fn next(&mut self, text: &Text<'_>) -> Option<Contact> {
+    pub(in crate::sip) fn next(&mut self, text: &Text<'_>) -> Option<Contact> {
         let contact = read(text, &self.walk(text)?)?;
         self.at = contact.end;
         Some(contact)
+    }
+
+    /// Goes on so many bytes later.
+    pub(in crate::sip) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
     }
 
     /// The next value with an address, of the same header or of a later one.
@@ -178,17 +197,38 @@ impl Contacts {
                 Found::Nothing => self.within = None,
             }
         }
-        loop {
-            match find(text, self.at, &CONTACT) {
-                Found::Item(item) => {
-                    self.within = Some(item.line_at);
-                    return Some(item);
-                }
-                Found::Unreadable(at) => self.at = at,
-                Found::Nothing => return None,
-            }
+        let item = find_readable(text, self.at, &CONTACT)?;
+        self.within = Some(item.line_at);
+        Some(item)
+    }
+}
+
+/// The first of these headers from `at` on in which the item is there.
+fn find_readable(text: &Text<'_>, at: usize, header: &Header) -> Option<Item> {
+    let mut at = at;
+    loop {
+        match find(text, at, header) {
+            Found::Item(item) => return Some(item),
+            Found::Unreadable(value_at) => at = value_at,
+            Found::Nothing => return None,
         }
     }
+}
+
+/// The address in the first of these headers that can be read.
+pub(in crate::sip) fn first(text: &Text<'_>, header: &Header) -> Option<Contact> {
+    read(text, &find_readable(text, 0, header)?)
+}
+
+/// The address and port at `at`.
+pub(in crate::sip) fn uri(text: &Text<'_>, at: usize) -> Option<Contact> {
+    read(text, &Item { line_at: at, at, length: 0 })
+}
+
+/// Where the value of a parameter stands, between `from` and the next comma.
+pub(in crate::sip) fn parameter(text: &Text<'_>, from: usize, name: &[u8]) -> Option<usize> {
+    let limit = text.search(from, text.len(), b",").unwrap_or(text.len());
+    Some(text.search(from, limit, name)? + name.len())
 }
 
 /// The value behind the next comma of the line.

@@ -25,6 +25,8 @@ pub(super) struct Media {
     pub(super) address: IpAddr,
     pub(super) address_at: usize,
     pub(super) address_length: usize,
+    /// The address is the media line's own, not the whole session's.
+    pub(super) has_own_address: bool,
 }
 
 /// Why a description cannot be used, and where.
@@ -41,15 +43,17 @@ pub(super) struct Description<'a> {
     text: &'a Text<'a>,
     /// The address of the whole session: where it stands, and its length.
     session: Option<Address>,
+    /// Where its version stands.
+    version_at: usize,
     at: usize,
     used: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Address {
+pub(super) struct Address {
     address: IpAddr,
-    at: usize,
-    length: usize,
+    pub(super) at: usize,
+    pub(super) length: usize,
 }
 
 impl<'a> Description<'a> {
@@ -58,7 +62,22 @@ impl<'a> Description<'a> {
         let version_at = find_line(text, 0, b"v=", None)? + 2;
         text.byte(version_at).filter(u8::is_ascii_digit)?;
         let session = connection(text, version_at);
-        Some(Description { text, session, at: version_at, used: 0 })
+        Some(Description { text, session, version_at, at: version_at, used: 0 })
+    }
+
+    /// Where it begins.
+    pub(super) fn begins_at(&self) -> usize {
+        self.version_at - 2
+    }
+
+    /// Where all media are received that say nothing else.
+    pub(super) fn session_address(&self) -> Option<IpAddr> {
+        self.session.map(|session| session.address)
+    }
+
+    /// Who describes the session, and where all of its media are received.
+    pub(super) fn session(&self) -> [Option<Address>; 2] {
+        [address(self.text, self.version_at, b"o="), self.session]
     }
 
     /// The next media line that is in use.
@@ -82,10 +101,11 @@ impl<'a> Description<'a> {
             self.used += 1;
             let wrong_port = Wrong::Port(port_at, port_digits);
             let Ok(port @ 1024..) = u16::try_from(port) else { return Some(Err(wrong_port)) };
-            let Some(own) = connection(self.text, port_at).or(self.session) else {
+            let own = connection(self.text, port_at);
+            let Some(waits) = own.or(self.session) else {
                 return Some(Err(Wrong::NoAddress(line_at)));
             };
-            let Address { address, at: address_at, length: address_length } = own;
+            let Address { address, at: address_at, length: address_length } = waits;
             return Some(Ok(Media {
                 kind,
                 line_at,
@@ -95,6 +115,7 @@ impl<'a> Description<'a> {
                 address,
                 address_at,
                 address_length,
+                has_own_address: own.is_some(),
             }));
         }
         None
@@ -103,7 +124,12 @@ impl<'a> Description<'a> {
 
 /// The first connection line behind `from` and before the next media line.
 fn connection(text: &Text<'_>, from: usize) -> Option<Address> {
-    let line_at = find_line(text, from, b"c=", Some(b"m="))?;
+    address(text, from, b"c=")
+}
+
+/// The address in the first line of this kind behind `from` and before the next media line.
+fn address(text: &Text<'_>, from: usize, name: &[u8]) -> Option<Address> {
+    let line_at = find_line(text, from, name, Some(b"m="))?;
     let needle = text.network();
     let line = text.from(line_at + 2);
     let line = line.get(..text.count_from(line_at + 2, |byte| !ends_line(byte)))?;

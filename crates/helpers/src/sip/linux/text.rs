@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 
 /// A message and the family of its connection.
-pub(super) struct Text<'a> {
+pub(in crate::sip) struct Text<'a> {
     bytes: &'a [u8],
     family: Family,
     /// From the first offset to the second there is neither `@` nor a line end: what was searched
@@ -15,36 +15,36 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(bytes: &'a [u8], family: Family) -> Text<'a> {
+    pub(in crate::sip) fn new(bytes: &'a [u8], family: Family) -> Text<'a> {
         Text { bytes, family, no_user: Cell::new((1, 0)) }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::sip) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn byte(&self, at: usize) -> Option<u8> {
+    pub(in crate::sip) fn byte(&self, at: usize) -> Option<u8> {
         self.bytes.get(at).copied()
     }
 
     /// What stands from `at` on.
-    pub(super) fn from(&self, at: usize) -> &'a [u8] {
+    pub(in crate::sip) fn from(&self, at: usize) -> &'a [u8] {
         self.bytes.get(at..).unwrap_or_default()
     }
 
     /// Whether `word` stands at `at`, in any case of its letters.
-    pub(super) fn has(&self, at: usize, word: &[u8]) -> bool {
+    pub(in crate::sip) fn has(&self, at: usize, word: &[u8]) -> bool {
         line::starts_with_any_case(self.from(at), word)
     }
 
     /// How many bytes from `at` on satisfy `is`.
-    pub(super) fn count_from(&self, at: usize, is: impl Fn(u8) -> bool) -> usize {
+    pub(in crate::sip) fn count_from(&self, at: usize, is: impl Fn(u8) -> bool) -> usize {
         self.from(at).iter().take_while(|byte| is(**byte)).count()
     }
 
     /// Where the first line begins that follows a line end at or behind `at` and continues no
     /// other line.
-    pub(super) fn next_line(&self, at: usize) -> Option<usize> {
+    pub(in crate::sip) fn next_line(&self, at: usize) -> Option<usize> {
         let mut start = self.next_raw_line(at)?;
         while is_blank(self.byte(start)?) {
             start = self.next_raw_line(start + 1)?;
@@ -53,14 +53,14 @@ impl<'a> Text<'a> {
     }
 
     /// Where the first line begins that follows a line end at or behind `at`.
-    pub(super) fn next_raw_line(&self, at: usize) -> Option<usize> {
+    pub(in crate::sip) fn next_raw_line(&self, at: usize) -> Option<usize> {
         let end = at + self.from(at).iter().position(|byte| ends_line(*byte))?;
         Some(self.behind_line_end(end)).filter(|start| *start < self.len())
     }
 
     /// Where the text goes on when the line that ends at `end` is continued on the next one, with
     /// its leading blanks skipped.
-    pub(super) fn follow(&self, end: usize, limit: usize) -> Option<usize> {
+    pub(in crate::sip) fn follow(&self, end: usize, limit: usize) -> Option<usize> {
         let start = self.behind_line_end(end);
         let continues = start < limit && self.byte(start).is_some_and(is_blank);
         continues.then(|| (start + self.count_from(start, is_blank)).min(limit))
@@ -73,7 +73,7 @@ impl<'a> Text<'a> {
     /// Where `needle` stands, in any case of its letters, at or behind `at` in this line and those
     /// that continue it. It must end before `limit`, with at least one byte behind it; a
     /// continuation's first byte is passed over.
-    pub(super) fn search(&self, at: usize, limit: usize, needle: &[u8]) -> Option<usize> {
+    pub(in crate::sip) fn search(&self, at: usize, limit: usize, needle: &[u8]) -> Option<usize> {
         if needle.is_empty() {
             return Some(at);
         }
@@ -93,7 +93,7 @@ impl<'a> Text<'a> {
     }
 
     /// The length of `user@` at `at`, or 0 when the line has no `@` behind `at`.
-    pub(super) fn user(&self, at: usize) -> usize {
+    pub(in crate::sip) fn user(&self, at: usize) -> usize {
         let (from, to) = self.no_user.get();
         let stop = if (from..=to).contains(&at) {
             to
@@ -105,16 +105,16 @@ impl<'a> Text<'a> {
     }
 
     /// The address of the connection's family at `at`, in brackets if it is IPv6, and its length.
-    pub(super) fn host(&self, at: usize) -> Option<(IpAddr, usize)> {
+    pub(in crate::sip) fn host(&self, at: usize) -> Option<(IpAddr, usize)> {
         if self.family == Family::Ipv4 {
             return self.bare_host(at);
         }
-        let (address, length) = self.bare_host(at + 1).filter(|_| self.byte(at) == Some(b'['))?;
+        let (address, length) = self.ipv6(at + 1).filter(|_| self.byte(at) == Some(b'['))?;
         (self.byte(at + 1 + length)? == b']').then_some((address, length + 2))
     }
 
-    /// The same without brackets, as in SDP.
-    pub(super) fn bare_host(&self, at: usize) -> Option<(IpAddr, usize)> {
+    /// The same with or without brackets, as in SDP.
+    pub(in crate::sip) fn bare_host(&self, at: usize) -> Option<(IpAddr, usize)> {
         match self.family {
             Family::Ipv4 => {
                 let (address, length) = address::ipv4(self.from(at))?;
@@ -123,12 +123,19 @@ impl<'a> Text<'a> {
                 ends.then_some((address.into(), length))
             }
             Family::Ipv6 => {
-                let length = self.ipv6_length(at);
-                let text = self.from(at).get(..length)?;
-                let (address, read) = address::ipv6_before(text, 0)?;
-                (read == length).then_some((address.into(), length))
+                let before = usize::from(self.byte(at) == Some(b'['));
+                let (address, length) = self.ipv6(at + before)?;
+                let behind = usize::from(self.byte(at + before + length) == Some(b']'));
+                Some((address, before + length + behind))
             }
         }
+    }
+
+    fn ipv6(&self, at: usize) -> Option<(IpAddr, usize)> {
+        let length = self.ipv6_length(at);
+        let text = self.from(at).get(..length)?;
+        let (address, read) = address::ipv6_before(text, 0)?;
+        (read == length).then_some((address.into(), length))
     }
 
     /// How many bytes from `at` on can be an IPv6 address; an IPv4 one at its end has no colon
@@ -142,7 +149,7 @@ impl<'a> Text<'a> {
     }
 
     /// How SDP announces an address of the connection's family.
-    pub(super) fn network(&self) -> &'static [u8] {
+    pub(in crate::sip) fn network(&self) -> &'static [u8] {
         match self.family {
             Family::Ipv4 => b"IN IP4 ",
             Family::Ipv6 => b"IN IP6 ",
@@ -150,21 +157,21 @@ impl<'a> Text<'a> {
     }
 
     /// The decimal number at `at`, of at most 32 bits, and how many digits it has.
-    pub(super) fn number(&self, at: usize) -> Option<(u32, usize)> {
+    pub(in crate::sip) fn number(&self, at: usize) -> Option<(u32, usize)> {
         let (number, count) = number::checked(self.from(at), u32::MAX.into())?;
         Some((u32::try_from(number).ok()?, count))
     }
 }
 
-pub(super) fn ends_line(byte: u8) -> bool {
+pub(in crate::sip) fn ends_line(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(in crate::sip) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 /// Whether the kernel takes `byte` for a letter: those of Latin-1 included.
-pub(super) fn is_letter(byte: u8) -> bool {
+pub(in crate::sip) fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || (byte >= 0xc0 && byte != 0xd7 && byte != 0xf7)
 }
