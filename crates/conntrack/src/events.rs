@@ -58,17 +58,21 @@ pub enum ConnectionEnd {
     Killed,
     /// Its master ended, or hung up, and its kind does not outlive that.
     MasterEnded,
+    /// The interface whose address it shows has lost that, or is gone, or its packets leave by
+    /// another one.
+    InterfaceChanged,
 }
 
 impl ConnectionEnd {
     /// All of them.
-    pub const ALL: [ConnectionEnd; 6] = [
+    pub const ALL: [ConnectionEnd; 7] = [
         ConnectionEnd::Timeout,
         ConnectionEnd::EarlyDrop,
         ConnectionEnd::Reset,
         ConnectionEnd::Reopened,
         ConnectionEnd::Killed,
         ConnectionEnd::MasterEnded,
+        ConnectionEnd::InterfaceChanged,
     ];
 
     /// The stable name, in kebab case.
@@ -80,6 +84,7 @@ impl ConnectionEnd {
             ConnectionEnd::Reopened => "reopened",
             ConnectionEnd::Killed => "killed",
             ConnectionEnd::MasterEnded => "master-ended",
+            ConnectionEnd::InterfaceChanged => "interface-changed",
         }
     }
 }

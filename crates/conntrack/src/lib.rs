@@ -31,6 +31,7 @@ mod index;
 mod key;
 mod keymap;
 mod life;
+mod masquerade;
 pub mod proto;
 mod sequence;
 pub mod settings;

@@ -9,10 +9,13 @@
 //! number, so does this, from a seed, unless the caller knows which port was chosen (in a
 //! capture of both sides, say).
 
+use crate::masquerade::Masqueraded;
 use crate::proto::{ProtoState, tcp::TcpState};
 use crate::store::Slot;
 use crate::{ConnId, ConnectionEnd, Conntrack};
-use kinwall_terms::{Direction, L4Proto, Manip, NatRange, Status, Time, Tuple, Zone};
+use kinwall_terms::{
+    Direction, InterfaceName, L4Proto, Manip, NatRange, Status, Time, Tuple, Zone,
+};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -34,17 +37,21 @@ type SourceKey = (IpAddr, u16, L4Proto, u16, Reverse<u64>);
 pub(crate) struct Translations {
     /// Connections whose source is translated.
     by_source: BTreeMap<SourceKey, Slot>,
+    /// Connections that show the address of an interface.
+    pub(crate) masqueraded: Masqueraded,
     /// State of the generator (SplitMix64, a public-domain sequence).
     chance: u64,
 }
 
 impl Translations {
     pub(crate) fn new(seed: u128) -> Translations {
-        Translations { by_source: BTreeMap::new(), chance: (seed >> 64) as u64 ^ seed as u64 }
+        let chance = (seed >> 64) as u64 ^ seed as u64;
+        Translations { chance, ..Translations::default() }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.by_source.len() * (size_of::<SourceKey>() + size_of::<Slot>())
+            + self.masqueraded.len() * size_of::<(Slot, InterfaceName)>()
     }
 
     fn random(&mut self) -> u16 {
@@ -137,6 +144,9 @@ impl<H> Conntrack<H> {
 
     /// Forgets the translation of a connection that goes.
     pub(crate) fn unbind(&mut self, slot: Slot) {
+        if !self.translations.masqueraded.is_empty() {
+            self.translations.masqueraded.remove(&slot);
+        }
         if self.stores.body(slot).status.contains(Status::SRC_NAT) {
             let key = self.source_key(slot);
             self.translations.by_source.remove(&key);

@@ -54,6 +54,8 @@ pub struct Engine {
     pub(crate) details: bool,
     /// By [`Family::index`]: whether connections are translated.
     pub(crate) translates: [bool; 2],
+    /// Whether interfaces have changed since the beginning.
+    pub(crate) was_rewired: bool,
     /// Whether rules may give packets other prefixes.
     pub(crate) readdresses: bool,
     /// The ports (source, destination) that the next packet leaves with.
@@ -103,6 +105,7 @@ impl Engine {
             details: true,
             translates: [false; 2],
             readdresses: false,
+            was_rewired: false,
             wish: None,
             observed: None,
         }
@@ -283,7 +286,8 @@ impl Engine {
     }
 
     /// Changes a setting while connections are tracked; they keep what they have (a connection
-    /// its helper).
+    /// its helper). `interface.NAME.addresses` and `interface.NAME.down` change an interface as
+    /// [`Engine::set_topology`] does.
     ///
     /// # Errors
     ///
@@ -291,6 +295,9 @@ impl Engine {
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
         if key.ends_with(".ports") {
             return Err(SettingError::OnlyAtStart(key.to_owned()));
+        }
+        if let Some(interface) = key.strip_prefix("interface.") {
+            return self.set_interface(interface, value);
         }
         self.settings.set(&mut self.topology, key, value)?;
         self.courses.forget();

@@ -12,6 +12,7 @@ mod engine;
 mod expect;
 mod foresee;
 mod help;
+mod interfaces;
 mod media;
 mod nat;
 pub mod outcome;

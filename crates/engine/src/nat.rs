@@ -52,6 +52,8 @@ impl Engine {
             ct.state == CtState::Related && !ct.new && matches!(p.headers.l4, L4::Icmp(_));
         if !is_error && ct.state != CtState::Established && !self.conntrack.is_bound(id, manip) {
             self.bind(p, ct, manip, hook)?;
+        } else if !is_error {
+            self.stays_on_its_way(p, ct, hook)?;
         }
         if is_error && self.is_useless_redirect(p, &ct) {
             return Err(Stop::drop(Reason::NatRedirect));
@@ -111,6 +113,9 @@ impl Engine {
             Manip::Source => source,
             Manip::Destination => destination,
         });
+        if let (Some(Wanted::Masquerade { .. }), Some(by)) = (wanted, p.out_iface) {
+            self.conntrack.set_masqueraded(id, by);
+        }
         self.conntrack.bind(p.now, id, manip, &range, wish);
         let to = self.conntrack.translation(id, Direction::Original, manip);
         let rule = rule.map(|rule| RuleAt { family: p.headers.family, rule });

@@ -32,6 +32,20 @@ pub enum SettingError {
     /// A sysctl of an interface.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// A change of an interface that cannot be.
+    #[error(
+        "interface.{key}={value}: what can change is interface.NAME.addresses=192.0.2.2/24,..., \
+         without contradicting the rest of the topology, and interface.NAME.down=1"
+    )]
+    Interface {
+        /// What was to be changed.
+        key: String,
+        /// To what.
+        value: String,
+    },
+    /// The topology has no such interface.
+    #[error("the topology has no interface `{0}`")]
+    NoInterface(String),
     /// Helpers are registered when their module is loaded.
     #[error("{0} cannot change while connections are tracked: set it from the start")]
     OnlyAtStart(String),

@@ -389,6 +389,12 @@ impl Gateway {
         self.namespace.enter(|| run(program, "iptables", &[], ""))
     }
 
+    /// Changes links, addresses or routes in the gateway, as the words of an `ip` command say;
+    /// [`Gateway::reset`] does not take it back.
+    pub fn ip(&mut self, words: &[&str]) -> Result<(), KernelError> {
+        self.namespace.enter(|| run("ip", "iproute2", words, "")).map(drop)
+    }
+
     /// Sets a sysctl while the gateway runs; [`Gateway::reset`] takes it back.
     pub fn set_sysctl(&mut self, name: &str, value: &str) -> Result<(), KernelError> {
         let changed = &mut self.changed;

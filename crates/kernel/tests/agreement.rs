@@ -19,6 +19,8 @@ mod both;
 mod h323;
 #[path = "agreement/h323_nat.rs"]
 mod h323_nat;
+#[path = "agreement/interfaces.rs"]
+mod interfaces;
 #[path = "agreement/line.rs"]
 mod line;
 #[path = "agreement/nat.rs"]

@@ -82,6 +82,9 @@ reasons! {
     NatNoAddress = "nat-no-address",
     /// The packet's transport header is cut short, so that it cannot be translated.
     NatTruncated = "nat-truncated",
+    /// A masqueraded connection's packet would leave by another interface than the one whose
+    /// address it shows; the connection has ended.
+    NatInterface = "nat-interface",
     /// An ICMP redirect about a translated connection.
     NatRedirect = "nat-redirect",
     /// What would have to be rewritten began in an earlier segment, which has left already.

@@ -4,6 +4,7 @@ mod attacks;
 mod courses;
 mod helpers;
 mod hooks;
+mod interfaces;
 mod pptp;
 mod prefix;
 mod rewrite;

@@ -249,8 +249,8 @@ fn case(row: &Row, world: &World) -> Case {
 
 /// Both gateways.
 pub(crate) struct Pair<'g> {
-    kernel: &'g mut Gateway,
-    ours: Ours,
+    pub(crate) kernel: &'g mut Gateway,
+    pub(crate) ours: Ours,
     pub(crate) wrong: Vec<String>,
     pub(crate) compared: usize,
     /// Packets whose payload is another when they leave.

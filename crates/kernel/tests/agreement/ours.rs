@@ -10,7 +10,7 @@ use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time,
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 /// kinwall's engine with the settings of a case. Its clock is the kernel's: the time since the
@@ -75,6 +75,18 @@ impl Ours {
         } else if let L4::Icmp(icmp) = headers.l4 {
             self.engine.wish_ports([icmp.id; 2]);
         }
+    }
+
+    /// The engine, to be asked and changed.
+    pub(crate) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Connections in the table: both tuples of each.
+    pub(crate) fn connections(&self) -> BTreeSet<[Tuple; 2]> {
+        let now = START.after(self.began.elapsed());
+        let connections = self.engine.conntrack().connections(now);
+        connections.map(|view| [view.original, view.reply]).collect()
     }
 
     /// The latest packet as it left.
