@@ -104,6 +104,7 @@ impl<H> Conntrack<H> {
     }
 
     /// Takes a connection out of the table. Its record stays until the next packet.
+    #[inline(never)]
     pub(crate) fn end(&mut self, slot: Slot, end: ConnectionEnd) {
         // Children may have children of their own: a list, not a recursion.
         let mut children = self.end_one(slot, end);

@@ -274,6 +274,7 @@ impl<H> Conntrack<H> {
 
     /// An ICMP error, or what is never tracked; `None` for a query, which is tracked like any
     /// other packet.
+    #[inline(never)]
     fn track_icmp(&mut self, packet: &Packet<'_>, zone: Zone) -> Option<PacketCt> {
         if let Err(reason) = icmp::check(packet, &self.settings.tunables) {
             return Some(PacketCt::invalid(reason));
@@ -411,7 +412,9 @@ impl<H> Conntrack<H> {
         }
     }
 
-    /// The first packet of a connection.
+    /// The first packet of a connection. Not inlined, as others that are seldom called: what they
+    /// need of the stack would lie between what every packet needs.
+    #[inline(never)]
     fn open(&mut self, packet: &Packet<'_>, template: Template, probe: &Probe) -> Tracked {
         let now = packet.now;
         let tuple = probe.key.tuple();

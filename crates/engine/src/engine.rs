@@ -5,7 +5,6 @@ use crate::outcome::{Announced, ConnectionFacts, Outcome, Path};
 use crate::packet::{Ingress, Packet, Presumed};
 use crate::path::{Aids, Passage, Stop};
 use crate::settings::{SettingError, Settings, module_parameter};
-use crate::short::ShortWay;
 use crate::trace::Trace;
 use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
@@ -151,16 +150,33 @@ impl Engine {
         self.run(now, packet, headers.as_ref(), aids)
     }
 
-    pub(crate) fn run(
+    fn run(
         &mut self,
         now: Time,
         packet: &mut Packet<'_>,
         headers: Result<&Headers, &ParseError>,
         aids: Aids<'_>,
     ) -> Outcome {
+        self.expire_what_is_due(now);
+        self.take(now, packet, headers, aids)
+    }
+
+    /// Removes a little of what has expired, now and then.
+    #[inline]
+    pub(crate) fn expire_what_is_due(&mut self, now: Time) {
         if now >= self.next_deadline {
             self.expire(now, EXPIRE_PER_PACKET);
         }
+    }
+
+    /// Takes a packet along the path.
+    pub(crate) fn take(
+        &mut self,
+        now: Time,
+        packet: &mut Packet<'_>,
+        headers: Result<&Headers, &ParseError>,
+        aids: Aids<'_>,
+    ) -> Outcome {
         let in_iface = match packet.ingress {
             Ingress::Interface(name) => name,
             Ingress::Local { .. } => None,
@@ -176,11 +192,6 @@ impl Engine {
                 Aids { prepared: Some(&prepared), ..aids }
             }
             aids => aids,
-        };
-        let tracked = match self.short_way(now, packet, headers, &aids) {
-            ShortWay::Arrived(outcome) => return outcome,
-            ShortWay::Left(tracked) => Some(tracked),
-            ShortWay::Closed => None,
         };
         let mut passage = Passage {
             now,
@@ -199,8 +210,8 @@ impl Engine {
             aids,
             packet,
         };
-        let end = match (tracked, passage.packet.ingress) {
-            (Some(tracked), _) => self.go_on(&mut passage, tracked),
+        let end = match (passage.aids.tracked, passage.packet.ingress) {
+            (Some(tracked), _) => self.rejoin(&mut passage, tracked),
             (None, Ingress::Interface(_)) => self.received(&mut passage),
             (None, Ingress::Local { .. }) => self.sent(&mut passage),
         };

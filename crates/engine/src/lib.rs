@@ -28,7 +28,7 @@ mod short;
 pub mod trace;
 
 pub use engine::Engine;
-pub use foresee::{Foreseen, Foreseer, NEAR_MAX};
+pub use foresee::{Foreseen, Foreseer, NEAR_MAX, Unfinished};
 pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};

@@ -62,6 +62,8 @@ pub(crate) struct Aids<'t> {
     pub(crate) prepared: Option<&'t Prepared>,
     /// The connection that this most likely is.
     pub(crate) near: Option<Candidate>,
+    /// What tracking has said of it, when it was tracked already.
+    pub(crate) tracked: Option<Tracked>,
     /// Where its steps are written down.
     pub(crate) trace: Option<&'t mut Trace>,
     /// What is known of its checksums, as long as it is the packet that came.
@@ -81,6 +83,7 @@ pub(crate) enum Sums {
 impl Sums {
     /// Verifies those of the commonest packets; what is not right is left to the path, which
     /// knows what is verified and when.
+    #[inline]
     pub(crate) fn of(headers: &Headers, bytes: &[u8]) -> Sums {
         let is_common = headers.fragment.is_none()
             && !headers.length_missing

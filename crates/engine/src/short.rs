@@ -7,55 +7,53 @@
 
 use crate::course::Course;
 use crate::engine::Engine;
+use crate::foresee::{Foreseen, Unfinished};
 use crate::outcome::{Outcome, RuleAt};
-use crate::packet::{Ingress, Packet};
-use crate::path::{Aids, Passage, Stage, Stop, Sums};
+use crate::path::{Passage, Stage, Stop};
 use kinwall_conntrack::proto::Packet as Arrived;
-use kinwall_conntrack::{Found, PacketCt, Tracked};
-use kinwall_terms::{CtState, Time, Verdict, Zone};
+use kinwall_conntrack::{Found, PacketCt, Prepared, Tracked};
+use kinwall_terms::{CtState, InterfaceName, Time, Verdict, Zone};
 use kinwall_wire::Headers;
 use kinwall_wire::ipv6_ext::Ipv6Extensions;
 
-/// Where the short way led a packet.
-pub(crate) enum ShortWay {
-    /// To its end.
-    Arrived(Outcome),
-    /// Away from the course: it is tracked, and not of an open connection after all.
-    Left(Tracked),
-    /// It is not for this packet, with which nothing was done.
-    Closed,
+/// Whether a packet, whose checksums are right, is of the kind that may take the short way.
+#[inline]
+pub(crate) fn is_usual(headers: &Headers) -> bool {
+    headers.extensions == Ipv6Extensions::NONE && headers.ports().is_some() && headers.ttl > 1
 }
 
 impl Engine {
-    /// Takes the short way with a packet, if it may.
+    /// Takes the short way with a packet that came in by `in_iface`, if it may. It may leave it
+    /// after tracking: it is not of an open connection after all.
     #[inline]
     pub(crate) fn short_way(
         &mut self,
         now: Time,
-        packet: &Packet<'_>,
-        headers: &Headers,
-        aids: &Aids<'_>,
-    ) -> ShortWay {
-        let Some((found, number)) = self.find_short_way(packet, headers, aids) else {
-            return ShortWay::Closed;
+        in_iface: Option<InterfaceName>,
+        bytes: &[u8],
+        foreseen: &Foreseen,
+    ) -> Result<Outcome, Unfinished> {
+        let closed = Unfinished { tracked: None };
+        let (Ok(headers), Some(prepared)) = (&foreseen.headers, &foreseen.prepared) else {
+            return Err(closed);
         };
-        let (Some(prepared), Some(course)) = (aids.prepared, self.courses.get(number)) else {
-            return ShortWay::Closed;
-        };
-        let &Course { path, in_iface, out_iface, rule, .. } = course;
+        let short_way = self.find_short_way(in_iface, headers, prepared, foreseen);
+        let (found, number) = short_way.ok_or(closed)?;
+        let course = self.courses.get(number).ok_or(closed)?;
+        let &Course { path, out_iface, rule, .. } = course;
         let length = headers.total_length;
         self.memory.count_all(headers.family, &course.before, length);
-        let arrived = Arrived { headers, bytes: &packet.bytes, prerouting: false, now };
+        let arrived = Arrived { headers, bytes, prerouting: false, now };
         let found = Some(found);
         let tracked = self.conntrack.track_found(&arrived, Zone::default().into(), prepared, found);
         let Tracked::Packet(ct @ PacketCt { state: CtState::Established, .. }) = tracked else {
-            return ShortWay::Left(tracked);
+            return Err(Unfinished { tracked: Some(tracked) });
         };
         self.memory.count_all(headers.family, &course.after, length);
         self.wish = None;
         self.observed = None;
         let told = ct.conn.filter(|_| self.details);
-        ShortWay::Arrived(Outcome {
+        Ok(Outcome {
             verdict: Verdict::Accept,
             path,
             in_iface,
@@ -65,7 +63,7 @@ impl Engine {
             invalid: None,
             rule: rule.map(|rule| RuleAt { family: headers.family, rule }),
             connection: told.and_then(|id| self.connection_facts(id, ct.direction)),
-            mark: packet.mark,
+            mark: 0,
             length,
             translated: false,
         })
@@ -75,20 +73,15 @@ impl Engine {
     #[inline]
     fn find_short_way(
         &self,
-        packet: &Packet<'_>,
+        in_iface: Option<InterfaceName>,
         headers: &Headers,
-        aids: &Aids<'_>,
+        prepared: &Prepared,
+        foreseen: &Foreseen,
     ) -> Option<(Found, u16)> {
-        let Ingress::Interface(in_iface) = packet.ingress else { return None };
-        let is_usual = aids.sums == Sums::Right
-            && aids.trace.is_none()
-            && aids.presumed.is_none()
-            && headers.extensions == Ipv6Extensions::NONE
-            && headers.ports().is_some()
-            && headers.ttl > 1
-            && !self.translates[headers.family.index()];
-        let prepared = aids.prepared.filter(|_| is_usual)?;
-        let found = self.conntrack.find_near(prepared, aids.near)?;
+        if !foreseen.is_usual || self.translates[headers.family.index()] {
+            return None;
+        }
+        let found = self.conntrack.find_near(prepared, foreseen.near.get())?;
         let number = self.conntrack.note(found);
         let course = self.courses.get(number)?;
         let is_open = course.in_iface == in_iface
@@ -98,7 +91,7 @@ impl Engine {
     }
 
     /// Takes a packet that has left the short way on, from tracking to the end of the path.
-    pub(crate) fn go_on(&mut self, p: &mut Passage<'_, '_, '_>, tracked: Tracked) -> Stage {
+    pub(crate) fn rejoin(&mut self, p: &mut Passage<'_, '_, '_>, tracked: Tracked) -> Stage {
         match tracked {
             Tracked::Drop(reason) => return Err(Stop::drop(reason)),
             Tracked::Packet(ct) => self.set_tracked(p, ct, None),

@@ -53,7 +53,11 @@ impl Arrivals {
         {
             return Arrival::Copy;
         }
-        Arrival::of(named, cooked, link, network, topology)
+        let mac = named.and_then(|name| topology.interface(name)?.mac).map(|mac| mac.0);
+        let is_mac = |address: Option<[u8; 6]>| mac.is_some() && address == mac;
+        let left = link.packet_type == PacketType::Outgoing || is_mac(link.src_mac);
+        let arrived = !left && (cooked || is_mac(link.dst_mac));
+        Arrival::of(named, [left, arrived], network, topology)
     }
 
     /// The names of interfaces in the captures that the topology does not have, by number of
@@ -86,27 +90,24 @@ impl Arrival {
     #[inline]
     pub(crate) fn alone(
         frame: &Frame<'_>,
-        link: &LinkFacts,
+        packet_type: PacketType,
         network: &[u8],
         topology: &Topology,
     ) -> Option<Arrival> {
         let is_alone = frame.interface.is_none() && frame.capture == 0 && !is_cooked(frame);
-        is_alone.then(|| Arrival::of(None, false, link, network, topology))
+        let left = packet_type == PacketType::Outgoing;
+        is_alone.then(|| Arrival::of(None, [left, false], network, topology))
     }
 
-    /// Where a packet stands that is no copy.
+    /// Where a packet stands that is no copy, and is known to have left or arrived, if it is.
+    #[inline]
     fn of(
         named: Option<InterfaceName>,
-        cooked: bool,
-        link: &LinkFacts,
+        [left, arrived]: [bool; 2],
         network: &[u8],
         topology: &Topology,
     ) -> Arrival {
         let Some((src, dst)) = addresses(network) else { return Arrival::By(named) };
-        let mac = named.and_then(|name| topology.interface(name)?.mac).map(|mac| mac.0);
-        let is_mac = |address: Option<[u8; 6]>| mac.is_some() && address == mac;
-        let left = link.packet_type == PacketType::Outgoing || is_mac(link.src_mac);
-        let arrived = !left && (cooked || is_mac(link.dst_mac));
         let origin = topology.origin(src);
         if origin == Origin::Own && !src.is_loopback() {
             // What the gateway sends to itself leaves and arrives by its loopback interface.

@@ -17,7 +17,7 @@ use crate::watched::Watched;
 use kinwall_engine::{Engine, Foreseen, Foreseer, NEAR_MAX};
 use kinwall_terms::Time;
 use kinwall_topology::Topology;
-use kinwall_wire::link::{self, Link};
+use kinwall_wire::link::{self, PacketType};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -31,11 +31,11 @@ const BATCH_BYTES: usize = 128 * 1024;
 /// Batches under way: filled ones that wait, one that is read, and one that is filled.
 const BATCHES: usize = 6;
 
-/// What was found out of a packet before its turn.
+/// What was found out of an IP packet before its turn.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Its link header, behind which there is IP.
-    pub(crate) link: Link,
+    /// Where its network header begins, behind the link header.
+    pub(crate) offset: usize,
     /// Where it stands, if that can be said of it alone.
     pub(crate) arrival: Option<Arrival>,
     pub(crate) foreseen: Foreseen,
@@ -56,11 +56,16 @@ impl Scout {
         Scout { foreseer: engine.foreseer(), topology: engine.topology().clone() }
     }
 
+    #[inline]
     fn look(&self, frame: &Frame<'_>) -> Option<Seen> {
-        let link = link::strip(frame.link_type?, frame.bytes).ok().filter(Link::is_ip)?;
-        let network = link.network(frame.bytes);
-        let arrival = Arrival::alone(frame, &link.facts(), network, &self.topology);
-        Some(Seen { link, arrival, foreseen: self.foreseer.foresee(network), sight: Sight::Once })
+        let (offset, packet_type) = link::find_ip(frame.link_type?, frame.bytes)?;
+        if packet_type == PacketType::OtherHost {
+            return None;
+        }
+        let network = frame.bytes.get(offset..)?;
+        let arrival = Arrival::alone(frame, packet_type, network, &self.topology);
+        let foreseen = self.foreseer.foresee(network);
+        Some(Seen { offset, arrival, foreseen, sight: Sight::Once })
     }
 }
 
@@ -85,7 +90,7 @@ impl Batch {
 
     /// What was found out of the packets from the one at `from` on: as many as
     /// [`kinwall_engine::Engine::bring_near`] takes.
-    pub(crate) fn foreseen(&self, from: usize) -> impl Iterator<Item = &Foreseen> + Clone {
+    pub(crate) fn foreseen(&self, from: usize) -> impl Iterator<Item = &Foreseen> {
         let seen = self.seen.iter().skip(from).take(NEAR_MAX);
         seen.filter_map(|seen| Some(&seen.as_ref()?.foreseen))
     }

@@ -80,6 +80,7 @@ impl Replay {
     /// # Errors
     ///
     /// The first error of `take`.
+    #[inline]
     pub fn drain_events<E>(
         &mut self,
         packet: u64,

@@ -8,7 +8,7 @@ use crate::sight::Sight;
 use crate::source::{Frame, Source};
 use crate::tally::Tally;
 use kinwall_engine::{
-    DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, Path, SettingError, Trace,
+    DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, Path, SettingError, Trace, Unfinished,
 };
 use kinwall_terms::{InterfaceName, Time, Tuple, Verdict, Zone};
 use kinwall_wire::emit;
@@ -155,12 +155,38 @@ impl Replay {
             self.engine.set(&change.key, &change.value)?;
         }
         self.tally.frame(frame);
-        let read = seen.map_or_else(|| read_link(frame), |seen| Ok(seen.link));
-        let link = match read.and_then(|link| seen_by_gateway(&link).map(|()| link)) {
+        let mut begun = None;
+        if let (None, Some(Seen { offset, arrival: Some(Arrival::By(name)), foreseen, .. })) =
+            (&trace, seen)
+            && !(frame.is_cut() || self.observes || self.left.is_some())
+        {
+            let now = advance(&mut self.now, self.clock, frame.time);
+            let network = frame.bytes.get(*offset..).unwrap_or_default();
+            match self.engine.begin(now, *name, network, foreseen) {
+                Ok(outcome) => {
+                    self.translated = None;
+                    self.tally.outcome(&outcome);
+                    return Ok(Some(outcome));
+                }
+                Err(unfinished) => begun = Some(unfinished),
+            }
+        }
+        Ok(self.go_on(frame, seen, begun, trace))
+    }
+
+    /// Takes a packet on whose way more is to be done than most need.
+    fn go_on(
+        &mut self,
+        frame: &Frame<'_>,
+        seen: Option<&Seen>,
+        begun: Option<Unfinished>,
+        trace: Option<&mut Trace>,
+    ) -> Option<Outcome> {
+        let link = match read_link(frame).and_then(|link| seen_by_gateway(&link).map(|()| link)) {
             Ok(link) => link,
             Err(cause) => {
                 *cause(&mut self.tally.skipped) += 1;
-                return Ok(None);
+                return None;
             }
         };
         let network = link.network(frame.bytes);
@@ -176,7 +202,7 @@ impl Replay {
             Arrival::Sent => Ingress::Local { owner: None },
             Arrival::Copy => {
                 self.tally.skipped.copies += 1;
-                return Ok(None);
+                return None;
             }
         };
         let now = advance(&mut self.now, self.clock, frame.time);
@@ -187,12 +213,15 @@ impl Replay {
         let bytes = Cow::Borrowed(network);
         let mut packet = Packet { number: frame.number, ingress, link, mark: 0, bytes };
         let expectations = self.engine.conntrack().expectations_created();
-        let outcome = match (trace, seen) {
-            (Some(trace), _) => self.engine.handle_traced(now, &mut packet, trace),
-            (None, Some(seen)) if !frame.is_cut() => {
+        let outcome = match (trace, seen, begun) {
+            (Some(trace), ..) => self.engine.handle_traced(now, &mut packet, trace),
+            (None, Some(seen), Some(unfinished)) => {
+                self.engine.go_on(now, &mut packet, &seen.foreseen, unfinished)
+            }
+            (None, Some(seen), None) if !frame.is_cut() => {
                 self.engine.handle_foreseen(now, &mut packet, &seen.foreseen)
             }
-            (None, _) => self.engine.handle(now, &mut packet),
+            _ => self.engine.handle(now, &mut packet),
         };
         self.translated = outcome.translated.then(|| tuple_of(&packet.bytes)).flatten();
         if let Some(left) = &mut self.left {
@@ -204,7 +233,7 @@ impl Replay {
         {
             self.announcements.keep(frame.number, headers.payload(&packet.bytes));
         }
-        Ok(Some(outcome))
+        Some(outcome)
     }
 
     /// Whether the frame holds what another packet became. If it does not, the engine learns what
@@ -284,7 +313,6 @@ fn read_link(frame: &Frame<'_>) -> Result<Link, Cause> {
 }
 
 /// Whether the gateway saw a packet behind such a link header, and it is IP.
-#[inline]
 fn seen_by_gateway(link: &Link) -> Result<(), Cause> {
     if !link.is_ip() {
         Err(|skipped| &mut skipped.not_ip)

@@ -46,6 +46,12 @@ impl Split {
         Split { accepted, others, held: HashMap::new(), held_bytes: 0 }
     }
 
+    /// Whether any packet is written.
+    #[inline]
+    pub fn keeps_any(&self) -> bool {
+        self.accepted.is_some() || self.others.is_some()
+    }
+
     /// Writes a packet, or holds it when its verdict is [`Verdict::Consume`]: as it came, or an
     /// accepted one as it leaves, where that is given (from its network header on). Of a datagram
     /// that came in fragments it is the whole, and is cut anew.
@@ -59,7 +65,7 @@ impl Split {
         verdict: Verdict,
         left: Option<&[u8]>,
     ) -> Result<(), WriteError> {
-        if self.accepted.is_none() && self.others.is_none() {
+        if !self.keeps_any() {
             return Ok(());
         }
         let datagram = datagram(frame);

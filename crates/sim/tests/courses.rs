@@ -1,5 +1,5 @@
 //! Whatever is cut short for packets of open connections, the answers stay those of a walk that
-//! tries every rule in order, and so does what rules count.
+//! tries every rule in order, and so do the tables, what is told of them, and what rules count.
 //!
 //! Two engines with the same random rules get the same random packets: one as replay feeds it, a
 //! batch foreseen at a time, the other packet by packet with a trace, for which nothing is passed
@@ -11,7 +11,7 @@ use kinwall_rules::program::{Options, Program};
 use kinwall_rules::sets::Sets;
 use kinwall_sim::traffic::{self, Ingress, Sent};
 use kinwall_sim::{Random, World, rules};
-use kinwall_terms::{Family, KernelVersion, Profile};
+use kinwall_terms::{Family, KernelVersion, Profile, Time};
 use kinwall_topology::Topology;
 use kinwall_wire::LinkFacts;
 use std::borrow::Cow;
@@ -77,14 +77,32 @@ fn check(seed: u64, change: impl Fn(String) -> String) {
             let mut trace = Trace::default();
             let right = naive.handle_traced(sent.time, &mut packet(sent), &mut trace);
             assert_eq!(answer, right, "seed {seed}, at {:?}: {trace:?}", sent.time);
+            let [told, truth] = [&mut quick, &mut naive].map(events);
+            assert_eq!(told, truth, "seed {seed}, at {:?}: {trace:?}", sent.time);
         }
     }
+    let end = packets.last().map_or(Time(0), |sent| sent.time);
+    let [held, right] = [&quick, &naive].map(|one| tables(one, end));
+    assert_eq!(held, right, "seed {seed}");
     for family in Family::ALL {
         for rule in naive.program(family).into_iter().flat_map(Program::rule_ids) {
             let [counted, right] = [&quick, &naive].map(|one| one.memory().counters(family, rule));
             assert_eq!(counted, right, "seed {seed}: {family} {rule:?}");
         }
     }
+}
+
+/// What the engine has told since it was asked last.
+fn events(engine: &mut Engine) -> String {
+    format!("{:?}", engine.events().collect::<Vec<_>>())
+}
+
+/// Everything that is in the tables.
+fn tables(engine: &Engine, now: Time) -> String {
+    let table = engine.conntrack();
+    let connections: Vec<_> = table.connections(now).collect();
+    let expectations: Vec<_> = table.expectations(now).collect();
+    format!("{connections:?} {expectations:?}")
 }
 
 fn engine(world: &World, texts: &[String; 2]) -> Engine {
@@ -99,7 +117,9 @@ fn engine(world: &World, texts: &[String; 2]) -> Engine {
     let loaded = loaded.unwrap_or_else(|mistakes| panic!("{texts:?}: {mistakes:?}"));
     let program = |f| Some(Program::compile(loaded.ruleset(f)?, &Options::default()));
     let sets = Sets::read(&[rules::SETS]).expect("sets");
-    Engine::new(topology, settings, Family::ALL.map(program), 7).with_sets(sets)
+    let mut engine = Engine::new(topology, settings, Family::ALL.map(program), 7).with_sets(sets);
+    engine.set_events(true);
+    engine
 }
 
 fn packet(sent: &Sent) -> Packet<'_> {

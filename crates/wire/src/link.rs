@@ -185,6 +185,9 @@ pub enum LinkError {
     Version(u8),
 }
 
+/// Length of an Ethernet header without tags, in bytes.
+const ETHERNET_LENGTH: usize = 14;
+
 /// Reads the link header of `bytes`, captured on a link of type `link_type`.
 ///
 /// # Errors
@@ -210,6 +213,30 @@ pub fn strip(link_type: LinkType, bytes: &[u8]) -> Result<Link, LinkError> {
     }
 }
 
+/// Where the IP packet begins behind a link header, and to whom it was addressed, as [`strip`]
+/// would say; `None` where there is none.
+#[inline]
+pub fn find_ip(link_type: LinkType, bytes: &[u8]) -> Option<(usize, PacketType)> {
+    let header = bytes.first_chunk::<ETHERNET_LENGTH>();
+    if let (LinkType::Ethernet, Some([d0, d1, d2, d3, d4, d5, .., e0, e1])) = (link_type, header)
+        && let ethertype::IPV4 | ethertype::IPV6 = u16::from_be_bytes([*e0, *e1])
+    {
+        return Some((ETHERNET_LENGTH, addressed([*d0, *d1, *d2, *d3, *d4, *d5])));
+    }
+    let link = strip(link_type, bytes).ok().filter(Link::is_ip)?;
+    Some((link.offset, link.packet_type))
+}
+
+/// To whom a frame with this destination was addressed.
+#[inline]
+fn addressed(dst: [u8; 6]) -> PacketType {
+    match dst {
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => PacketType::Broadcast,
+        [first, ..] if first & 1 == 1 => PacketType::Multicast,
+        _ => PacketType::Host,
+    }
+}
+
 /// Ethernet: destination, source, ethertype.
 fn ethernet(bytes: &[u8]) -> Result<Link, LinkError> {
     let mut reader = Reader::new(bytes);
@@ -218,15 +245,10 @@ fn ethernet(bytes: &[u8]) -> Result<Link, LinkError> {
     else {
         return Err(LinkError::Truncated);
     };
-    let packet_type = match dst {
-        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => PacketType::Broadcast,
-        [first, ..] if first & 1 == 1 => PacketType::Multicast,
-        _ => PacketType::Host,
-    };
     let mut link = Link::plain(kind, 0);
     link.src_mac = Some(src);
     link.dst_mac = Some(dst);
-    link.packet_type = packet_type;
+    link.packet_type = addressed(dst);
     untag(link, &mut reader)
 }
 

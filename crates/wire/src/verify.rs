@@ -15,6 +15,7 @@ impl Headers {
     /// As Linux does, the sum of UDP goes over the whole IP payload, whatever its length field
     /// says, and the pseudo-header holds the destination address of the IP header even when a
     /// routing header names another one.
+    #[inline]
     pub fn verify_checksum(&self, bytes: &[u8]) -> bool {
         if self.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return true;
@@ -44,6 +45,7 @@ impl Headers {
     }
 
     /// Whether the IPv4 header checksum is right; true for IPv6, which has none.
+    #[inline]
     pub fn verify_network_checksum(&self, bytes: &[u8]) -> bool {
         match self.family {
             Family::Ipv6 => true,
@@ -62,6 +64,7 @@ impl Headers {
     }
 
     /// The sum of the pseudo-header of this packet, whose transport part is `transport`.
+    #[inline]
     pub(crate) fn pseudo_sum(&self, transport: &[u8]) -> Sum {
         let length = u32::try_from(transport.len()).unwrap_or(u32::MAX);
         let proto = match self.l4 {

@@ -105,14 +105,21 @@ impl<'a> Session<'a> {
         } else {
             self.replay.frame_seen(frame, seen)
         };
-        let outcome = handled.map_err(|error| {
-            Failure::Usage(format!("--set-at, before packet {}: {error}", frame.number))
-        })?;
-        let Some(outcome) = &outcome else { return Ok(()) };
+        // By reference: an answer is large, and this is done for every packet.
+        let outcome = match &handled {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let number = frame.number;
+                return Err(Failure::Usage(format!("--set-at, before packet {number}: {error}")));
+            }
+        };
         if let (Verdict::Unknown, Some(at)) = (outcome.verdict, outcome.rule) {
             *self.unknown.entry(at).or_default() += 1;
         }
-        self.write(frame, outcome)?;
+        if self.split.keeps_any() {
+            self.write(frame, outcome)?;
+        }
         if self.wants(frame) {
             self.tell_packet(frame, outcome, out)?;
             if explained {
@@ -227,6 +234,7 @@ const FAMILY_LOOK: u64 = 65_536;
 
 impl WithoutRules {
     /// Notes the family of a packet.
+    #[inline]
     pub(super) fn look(&mut self, frame: &Frame<'_>, engine: &Engine) {
         if self.looked >= FAMILY_LOOK {
             return;
