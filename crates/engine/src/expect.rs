@@ -4,11 +4,13 @@ use crate::engine::Engine;
 use crate::help::{Applied, Work};
 use crate::path::Passage;
 use crate::trace::Expecting;
-use kinwall_conntrack::{Announcement, ConnId, ExpId, Expectation, HelperId, Refusal};
+use kinwall_conntrack::{
+    Announcement, ConnId, ExpId, Expectation, ExpectationView, HelperId, Refusal, Saved,
+};
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::{OnRefusal, Pair, Proposal, Whose};
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{Direction, KeymapRule, Reason, Time, Tuple};
+use kinwall_terms::{ChildNat, Direction, KeymapRule, Reason, Time, Tuple};
 
 impl Engine {
     /// What the table is asked for.
@@ -174,12 +176,16 @@ impl Engine {
         kept.is_some_and(|kept| kept.id == master)
     }
 
-    /// Takes back what `id` expects of `tuple`.
+    /// Takes back what `id` expects of `tuple`, at the port that became of that under
+    /// translation.
     fn take_back(&mut self, id: ConnId, tuple: &Tuple, now: Time) {
         let awaited: Vec<ExpId> = self
             .conntrack
             .expectations_of(id, now)
-            .filter(|view| view.expected.tuple == *tuple)
+            .filter(|view| {
+                let tuples = [view.expected.tuple, announced(view)];
+                tuples.contains(tuple)
+            })
             .map(|view| view.id)
             .collect();
         for expectation in awaited {
@@ -200,6 +206,15 @@ impl Engine {
             Err(reason) => Err(reason),
         };
         Some(Expecting { expected: proposal.expected, made })
+    }
+}
+
+/// What was announced, before its port became another one: of what is announced by its address.
+fn announced(view: &ExpectationView) -> Tuple {
+    let tuple = view.expected.tuple;
+    match view.saved {
+        Some(Saved { port, nat: ChildNat::Announced { .. }, .. }) => Tuple { dport: port, ..tuple },
+        _ => tuple,
     }
 }
 

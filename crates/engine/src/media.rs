@@ -13,7 +13,7 @@ use crate::trace::Expecting;
 use kinwall_conntrack::{ExpectationView, Saved, View};
 use kinwall_helpers::{Following, Form, Pair, Proposal};
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{ChildNat, Direction, Family, Manip, NatRange, Reason, Time, Tuple};
+use kinwall_terms::{ChildNat, Direction, Family, Manip, NatRange, Profile, Reason, Time, Tuple};
 use kinwall_wire::L4;
 use kinwall_wire::translate::{NewEnd, set_end};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -64,7 +64,9 @@ impl Engine {
                 Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
             };
             let saved = found.saved.map_or((none, 0), |saved| (saved.address, saved.port));
-            if known.direct.is_some() || saved == (address, port) {
+            // Nobody but the ends themselves says where they are (`strict`).
+            let is_told = self.settings.profile == Profile::Linux;
+            if known.direct.is_some() || saved == (address, port) || !is_told {
                 known.is_expected = true;
             } else {
                 known.direct = Some(saved);

@@ -109,10 +109,12 @@ impl Engine {
             Profile::Strict => PAIRS_MAX,
         };
         let mut port = first.expected.tuple.dport;
+        let distance = second.expected.tuple.dport.wrapping_sub(port);
         while port != 0 && left > 0 {
             left -= 1;
+            let Some(next) = port.checked_add(distance) else { break };
             first.expected.tuple.dport = port;
-            second.expected.tuple.dport = port | 1;
+            second.expected.tuple.dport = next;
             let one = match self.conntrack.expect(now, master, first) {
                 Ok(one) => one,
                 Err(Refusal::Clash) => {

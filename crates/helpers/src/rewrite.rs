@@ -65,8 +65,8 @@ pub enum Form {
     NextOctets,
     /// `10.1.0.2:1025` or `[fd00::2]:1025` (SIP); written only where it becomes another one.
     Endpoint,
-    /// `1024`, the even one of a pair (SDP); written only where it becomes another one.
-    EvenPort,
+    /// `1024`, the first one of a pair (SDP); written only where it becomes another one.
+    MediaPort,
 }
 
 impl Form {
@@ -92,7 +92,7 @@ impl Form {
             (Form::Integer, address) => {
                 write!(text, "{} {port}", u32::from_be_bytes(first_octets(address)))
             }
-            (Form::Port | Form::EvenPort, _) => write!(text, "{port}"),
+            (Form::Port | Form::MediaPort, _) => write!(text, "{port}"),
             (Form::Endpoint, IpAddr::V4(address)) => write!(text, "{address}:{port}"),
             (Form::Endpoint, IpAddr::V6(address)) => write!(text, "[{address}]:{port}"),
             (Form::Octets | Form::NextOctets, address) => {
@@ -108,7 +108,7 @@ impl Form {
     pub fn is_written(self, old: (IpAddr, u16), new: (IpAddr, u16)) -> bool {
         match self {
             Form::Endpoint => old != new,
-            Form::EvenPort => old.1 != new.1,
+            Form::MediaPort => old.1 != new.1,
             _ => true,
         }
     }
@@ -220,7 +220,7 @@ mod tests {
             (Form::NextOctets, "65.66.67.68", "ABCD\x04\x02"),
             (Form::Endpoint, "10.1.0.2", "10.1.0.2:1025"),
             (Form::Endpoint, "fd00::2", "[fd00::2]:1025"),
-            (Form::EvenPort, "10.1.0.2", "1025"),
+            (Form::MediaPort, "10.1.0.2", "1025"),
         ];
         for (form, address, expected) in rows {
             let mut text = Vec::new();

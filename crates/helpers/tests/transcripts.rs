@@ -12,6 +12,8 @@
 //!   expect tcp 10.2.0.2:* -> 10.1.0.2:1025 by "PORT 10,1,0,2,4,1"
 //!   end own gre 10.1.0.2:5 -> 10.2.0.2:7    a child ends, the master's own or anybody's (any)
 //!   write "\x9c@" for "\x00\x05"            other bytes in the payload, under translation
+//!   write media address for "10.1.0.2"      where the pair before is expected (and: length)
+//!   deliver at 5060           the packet goes to this port
 //!   forget keymap
 //!   refresh 300               the connection itself lives on
 //!   activate udp 10.1.0.2:5060 for 60       an expectation comes to life for so many seconds

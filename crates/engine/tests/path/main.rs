@@ -9,6 +9,7 @@ mod pptp;
 mod prefix;
 mod rewrite;
 mod script;
+mod sip;
 mod snmp;
 mod strict;
 mod tracking;

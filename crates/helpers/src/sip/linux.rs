@@ -332,7 +332,7 @@ impl<'a> Message<'a> {
             ..Proposal::new(rtp, self.span(media.line_at, line))
         });
         if segment.translated {
-            let named = Named { span: port, form: Form::EvenPort };
+            let named = Named { span: port, form: Form::MediaPort };
             let first = following(segment, (media.address, media.port & !1), true);
             pair.first.following = Some(Following { named: Some(named), ..first });
             pair.second.following = Some(Following { port: media.port | 1, ..first });

@@ -15,6 +15,7 @@ use crate::helper::Segment;
 use crate::rewrite::{Following, Form};
 use kinwall_terms::{ChildNat, L4Proto, Tuple};
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// A message of a translated connection, or its headers.
 pub(super) struct Names<'a> {
@@ -51,12 +52,17 @@ const RESPONSE: &[u8] = b"SIP/2.0";
 impl Names<'_> {
     /// Rewrites every name of the connection's ends.
     pub(super) fn rewrite(&self, effects: &mut Effects) {
+        self.all_but_contacts(effects);
+        self.contacts(effects);
+    }
+
+    /// The same without contacts.
+    pub(super) fn all_but_contacts(&self, effects: &mut Effects) {
         let is_request = !self.text.has(0, RESPONSE);
         if is_request && let Some(uri) = request_uri(self.text) {
             self.map(&uri, effects);
         }
         self.via(is_request, effects);
-        self.contacts(effects);
         for header in [&header::FROM, &header::TO] {
             if let Some(uri) = header::first(self.text, header) {
                 self.map(&uri, effects);
@@ -84,12 +90,23 @@ impl Names<'_> {
 
     /// Writes what this address and port become, and says by how many bytes they shrink.
     fn map(&self, uri: &Contact, effects: &mut Effects) -> usize {
-        let length = uri.end - uri.address_at;
-        let Some((address, port)) = self.mapped((uri.address, uri.port)) else { return 0 };
-        let mut new = Vec::with_capacity(length);
+        let place = uri.address_at..uri.end;
+        self.map_at(place, (uri.address, uri.port), effects)
+    }
+
+    /// Writes what the address and port at this place become, and says by how many bytes they
+    /// shrink.
+    pub(super) fn map_at(
+        &self,
+        place: Range<usize>,
+        old: (IpAddr, u16),
+        effects: &mut Effects,
+    ) -> usize {
+        let Some((address, port)) = self.mapped(old) else { return 0 };
+        let mut new = Vec::with_capacity(place.len());
         Form::Endpoint.write(address, port, &mut new);
-        self.write(uri.address_at, length, &new, effects);
-        length.saturating_sub(new.len())
+        self.write(place.start, place.len(), &new, effects);
+        place.len().saturating_sub(new.len())
     }
 
     fn write(&self, at: usize, length: usize, new: &[u8], effects: &mut Effects) {

@@ -13,12 +13,17 @@
 //! | 2xx that does not list it, or with expires=0 | it is forgotten |
 //!
 //! An end that only sends (`sendonly`, `inactive`) gets RTCP and no RTP.
+//!
+//! Of a translated connection every message is rewritten that one packet holds as a whole. Calls
+//! to a phone are expected from its REGISTER on, which says where, and come in once the registrar
+//! has agreed.
 
 mod calls;
 mod description;
 mod media;
 mod message;
 mod register;
+mod rewrite;
 mod value;
 
 use super::SIP_TIMEOUT;
@@ -172,7 +177,13 @@ impl Reading {
         self.begun = true;
         refresh(segment, effects);
         let session = self.session.get_or_insert_default();
-        session.take(&Letter { segment, message, at }, effects);
+        let letter = Letter { segment, message, at };
+        let contact = session.take(&letter, effects);
+        if rewrite::is_split(&letter) {
+            rewrite::expect_nothing(&letter, effects);
+        } else if segment.translated {
+            rewrite::rewrite(&letter, contact, effects);
+        }
     }
 }
 

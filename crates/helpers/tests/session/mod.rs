@@ -6,11 +6,11 @@ pub(crate) mod definitions;
 use kinwall_helpers::effects::Activation;
 use kinwall_helpers::freedom::Master;
 use kinwall_helpers::{
-    Broadcast, Effect, Effects, Following, Instances, Named, Note, Pending, Proposal, Routing,
-    Scratch, Segment, Whose,
+    Broadcast, Effect, Effects, Following, Form, Instances, Named, Note, Pending, Proposal,
+    Routing, Scratch, Segment, Whose,
 };
 use kinwall_terms::expectation::Span;
-use kinwall_terms::{Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
+use kinwall_terms::{ChildNat, Direction, Family, KernelVersion, L4Proto, Profile, Tuple};
 use std::net::IpAddr;
 
 /// A connection between the hosts that every test speaks of.
@@ -151,7 +151,9 @@ impl Session {
         if self.blind || (shown.is_empty() && tcp) {
             return;
         }
-        let consumed = self.inspect(direction, &shown, seq);
+        let packet_at =
+            if self.profile == Profile::Strict && tcp { offset.max(seq) - seq } else { 0 };
+        let consumed = self.inspect(direction, &shown, seq, packet_at);
         let stream = &mut self.streams[direction.index()];
         if self.profile == Profile::Strict && tcp {
             stream.unread.drain(..consumed);
@@ -171,12 +173,18 @@ impl Session {
         self.streams[direction.index()].unread.len()
     }
 
-    fn inspect(&mut self, direction: Direction, payload: &[u8], offset: usize) -> usize {
+    fn inspect(
+        &mut self,
+        direction: Direction,
+        payload: &[u8],
+        offset: usize,
+        packet_at: usize,
+    ) -> usize {
         let instance = self.instances.get(self.index).unwrap();
         let segment = Segment {
             payload,
             behind_length: 0,
-            packet_at: 0,
+            packet_at: u32::try_from(packet_at).unwrap(),
             direction,
             original: self.original,
             reply: self.reply,
@@ -228,38 +236,63 @@ impl Session {
     /// What was shown last, `payload`, as it leaves when every port that is named is free and the
     /// sender is known by `address`; `None` when two changes overlap.
     pub(crate) fn written(&self, address: IpAddr, payload: &[u8]) -> Option<Vec<u8>> {
-        let mut bytes = payload.to_vec();
-        let mut places: Vec<Span> = Vec::new();
-        let mut put = |span: Span, text: &[u8]| {
-            let end = |span: &Span| span.offset + span.length;
-            let apart = |other: &Span| other.offset >= end(&span) || span.offset >= end(other);
-            let place = span.offset as usize..end(&span) as usize;
-            bytes.splice(place, text.iter().copied());
-            let fits = places.iter().all(apart) && text.len() == span.length as usize;
-            places.push(span);
-            fits
-        };
-        let mut fine = true;
-        let name = |named: Named, port: u16| {
+        let mut pieces: Vec<(Span, Vec<u8>)> = Vec::new();
+        let text = |form: Form, port: u16| {
             let mut text = Vec::new();
-            named.form.write(address, port, &mut text);
+            form.write(address, port, &mut text);
             text
         };
-        for following in self.proposals().iter().filter_map(|proposal| proposal.following) {
-            let Following { named: Some(named), port, also, .. } = following else { continue };
-            let text = name(named, port);
-            fine &= [Some(named.span), also].into_iter().flatten().all(|span| put(span, &text));
+        for proposal in self.proposals() {
+            let Some(following) = proposal.following else { continue };
+            let Following { named: Some(Named { span, form }), port, also, nat, .. } = following
+            else {
+                continue;
+            };
+            let free = match nat {
+                ChildNat::Announced { .. } => proposal.expected.tuple.dport,
+                _ => port,
+            };
+            let saved = match nat {
+                ChildNat::Announced { address, .. } => address,
+                _ => proposal.expected.tuple.dst,
+            };
+            if form.is_written((saved, port), (address, free)) {
+                let spans = [Some(span), also].into_iter().flatten();
+                pieces.extend(spans.map(|span| (span, text(form, free))));
+            }
         }
         for effect in self.effects.list() {
-            fine &= match effect {
-                Effect::Write { span, text } | Effect::Overwrite { span, text } => {
-                    put(*span, self.effects.text(*text))
+            pieces.extend(match *effect {
+                Effect::Write { span, text } => Some((span, self.effects.text(text).to_vec())),
+                Effect::WriteKept { named, port } => Some((named.span, text(named.form, port))),
+                Effect::WriteMediaAddress { span } => {
+                    Some((span, address.to_string().into_bytes()))
                 }
-                Effect::WriteKept { named, port } => put(named.span, &name(*named, *port)),
-                _ => true,
-            };
+                _ => None,
+            });
         }
-        fine.then_some(bytes)
+        for effect in self.effects.list() {
+            let Effect::WriteLength { span, of } = effect else { continue };
+            let inside = |piece: &&(Span, Vec<u8>)| {
+                piece.0.offset >= of.offset && piece.0.offset < of.offset + of.length
+            };
+            let growth =
+                |(span, text): &(Span, Vec<u8>)| text.len() as i64 - i64::from(span.length);
+            let growth: i64 = pieces.iter().filter(inside).map(growth).sum();
+            let length = i64::from(of.length) + growth;
+            pieces.push((*span, length.to_string().into_bytes()));
+        }
+        pieces.sort_by_key(|(span, _)| span.offset);
+        let end = |span: &Span| (span.offset + span.length) as usize;
+        let mut bytes = Vec::new();
+        let mut at = 0;
+        for (span, text) in pieces {
+            bytes.extend_from_slice(payload.get(at..span.offset as usize)?);
+            bytes.extend(text);
+            at = end(&span);
+        }
+        bytes.extend_from_slice(&payload[at..]);
+        Some(bytes)
     }
 
     /// What the helper said, one line a thing.
@@ -281,6 +314,13 @@ impl Session {
                     let [old, new] = [old, new].map(<[u8]>::escape_ascii);
                     lines.push(format!("write \"{new}\" for \"{old}\""));
                 }
+                Effect::WriteMediaAddress { span } => {
+                    lines.push(format!("write media address for \"{}\"", self.escaped(*span)));
+                }
+                Effect::WriteLength { span, .. } => {
+                    lines.push(format!("write length for \"{}\"", self.escaped(*span)));
+                }
+                Effect::Deliver { port } => lines.push(format!("deliver at {port}")),
                 Effect::ForgetKeymap => lines.push(String::from("forget keymap")),
                 Effect::Refresh { seconds } => lines.push(format!("refresh {seconds}")),
                 Effect::Activate(wanted) => {
@@ -330,6 +370,10 @@ impl Session {
             }
         }
         line
+    }
+
+    fn escaped(&self, span: Span) -> String {
+        self.text(span).escape_ascii().to_string()
     }
 
     /// The bytes a span means.

@@ -121,7 +121,7 @@ impl Compared {
         let world = World::new();
         let described = format!("{}{}", world.topology(), self.options);
         let topology = Topology::from_toml(&described, "world").expect("a topology");
-        let speaks = |family: &str| !nat.iter().any(|rule| rule.contains(family));
+        let is_v6 = nat.iter().any(|rule| rule.contains("::"));
         let rules = format!(
             "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{}\nCOMMIT\n\
              *nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
@@ -132,9 +132,9 @@ impl Compared {
         let case = Case {
             name: "line".to_owned(),
             topology: described,
-            // Rules that name an address are of its family.
-            rules4: speaks("::").then(|| rules.clone()),
-            rules6: speaks(".").then_some(rules),
+            // The addresses that they name say of which family they are.
+            rules4: (!is_v6).then(|| rules.clone()),
+            rules6: is_v6.then_some(rules),
             ..Case::default()
         };
         let (rules4, rules6) = (case.rules4.as_deref(), case.rules6.as_deref());

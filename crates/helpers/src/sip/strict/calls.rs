@@ -85,24 +85,30 @@ impl Call {
 }
 
 impl Session {
-    /// Takes a message in.
-    pub(super) fn take(&mut self, letter: &Letter<'_>, effects: &mut Effects) {
+    /// Takes a message in. Of a contact that is expected, and becomes another one, where it stands
+    /// in the message.
+    pub(super) fn take(&mut self, letter: &Letter<'_>, effects: &mut Effects) -> Option<usize> {
         match letter.message.start {
             Start::Request => self.request(letter, effects),
-            Start::Status(code) => self.answer(letter, code, effects),
+            Start::Status(code) => {
+                self.answer(letter, code, effects);
+                None
+            }
         }
     }
 
-    fn request(&mut self, letter: &Letter<'_>, effects: &mut Effects) {
+    fn request(&mut self, letter: &Letter<'_>, effects: &mut Effects) -> Option<usize> {
+        let mut written = None;
         let asked = match letter.message.method {
             Method::Other => Asked::Nothing,
             Method::Register => {
-                register::asked(letter, effects).map_or(Asked::Nothing, Asked::Registration)
+                let asked = register::asked(letter, &mut written, effects);
+                asked.map_or(Asked::Nothing, Asked::Registration)
             }
             _ => self.in_call(letter, effects).map_or(Asked::Nothing, Asked::Call),
         };
         if letter.message.method == Method::Ack {
-            return;
+            return written;
         }
         let (key, from) = (Key::of(&letter.message), letter.segment.direction);
         self.transactions.retain(|known| (known.key, known.from) != (key, from));
@@ -110,6 +116,7 @@ impl Session {
             self.transactions.pop_front();
         }
         self.transactions.push_back(Transaction { key, from, asked });
+        written
     }
 
     /// A request about a call; the number of the call.

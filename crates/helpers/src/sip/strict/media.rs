@@ -4,6 +4,8 @@ use super::Letter;
 use super::calls::Call;
 use super::description::{self, MEDIA_MAX_COUNT, Media, Wrong};
 use crate::effects::{Effect, Effects, OnRefusal, Pair, Proposal, Whose};
+use crate::rewrite::{Form, Named};
+use crate::sip::rewrite::{following, is_renamed};
 use crate::sip::{DIRECT_MEDIA, EXTERNAL_MEDIA};
 use kinwall_terms::expectation::Expected;
 use kinwall_terms::{L4Proto, Reason, Tuple};
@@ -90,6 +92,7 @@ fn propose(letter: &Letter<'_>, body: usize, media: &Media) -> Result<Option<Eff
     let dst = if own { child.dst } else { media.address };
     let src = direct.then_some(child.src);
     let span = |(at, length): (usize, usize)| letter.span(body + at, length);
+    let renamed = is_renamed(segment);
     let at = |port: u16| {
         let expected = Expected::new(src, None, dst, port, L4Proto::UDP);
         let announcement = span((media.line_at, media.line_end - media.line_at));
@@ -98,12 +101,23 @@ fn propose(letter: &Letter<'_>, body: usize, media: &Media) -> Result<Option<Eff
             address: Some(span(media.address_at)),
             port: Some(span(media.port_at)),
             on_refusal: OnRefusal::Ignore,
-            shared: Some(expected.tuple),
+            // Behind one address others may announce the same ports: theirs are not these.
+            shared: (!renamed).then_some(expected.tuple),
+            following: (segment.translated && own)
+                .then(|| following(segment, (media.address, port), true)),
             ..Proposal::new(expected, announcement)
         }
     };
     let rtcp = media.port.checked_add(1).filter(|_| media.is_rtp).map(at);
-    Ok(match (media.receives.then(|| at(media.port)), rtcp) {
+    let rtp = media.receives.then(|| {
+        let mut rtp = at(media.port);
+        // Who gets nothing but RTCP has named no port for that.
+        if let Some(following) = &mut rtp.following {
+            following.named = Some(Named { span: span(media.port_at), form: Form::MediaPort });
+        }
+        rtp
+    });
+    Ok(match (rtp, rtcp) {
         (Some(first), Some(second)) => {
             Some(Effect::ExpectPair(Pair { first, second, keymap: None }))
         }

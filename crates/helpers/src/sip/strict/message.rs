@@ -30,6 +30,8 @@ pub(super) struct Message<'a> {
     pub(super) expires: Option<u32>,
     /// Where the session description stands.
     pub(super) description: Option<Range<usize>>,
+    /// Where the body stands, description or not.
+    pub(super) body: Range<usize>,
 }
 
 /// What a message begins with.
@@ -171,6 +173,7 @@ impl<'a> Message<'a> {
             contacts: fields.contacts,
             expires: fields.expires,
             description: (fields.is_description && body > 0).then_some(head..head + body),
+            body: head..head + body,
         })
     }
 }
