@@ -132,9 +132,14 @@ impl Engine {
 
     /// Behind the rules.
     pub(crate) fn finish(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
+        let length = p.headers.total_length;
         self.help(p).inspect_err(|_| p.rule = None)?;
         self.adjust(p).inspect_err(|_| p.rule = None)?;
-        self.confirm(p).inspect_err(|_| p.rule = None)
+        self.confirm(p).inspect_err(|_| p.rule = None)?;
+        match p.headers.total_length > length {
+            true => self.fits(p, length).inspect_err(|_| p.rule = None),
+            false => Ok(()),
+        }
     }
 
     /// From tracking to the end of the rules.

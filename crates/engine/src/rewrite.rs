@@ -17,7 +17,7 @@ use kinwall_helpers::Following;
 use kinwall_rules::facts::Key;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{
-    ChildNat, CtState, Direction, Manip, NatRange, Profile, Reason, Status, Time, Tuple,
+    ChildNat, CtState, Direction, Family, Manip, NatRange, Profile, Reason, Status, Time, Tuple,
 };
 use kinwall_wire::rewrite::{CannotRewrite, Edits, move_numbers, with_payload};
 use kinwall_wire::{Headers, L4};
@@ -185,6 +185,19 @@ impl Engine {
         }
         p.packet.bytes = Cow::Owned(new);
         p.reread()
+    }
+
+    /// Whether a packet that has grown still fits the way out, where its MTU is known. One that
+    /// may not be cut is dropped; what was noted of it stays. A packet that was too long before,
+    /// `length` bytes, is one of those that the network card cuts later.
+    pub(crate) fn fits(&self, p: &Passage<'_, '_, '_>, length: u32) -> Stage {
+        let out = p.out_iface.and_then(|name| self.topology.interface(name));
+        let Some(mtu) = out.and_then(|out| out.mtu) else { return Ok(()) };
+        let may_be_cut = p.headers.family == Family::Ipv4 && !p.headers.dont_fragment;
+        match length <= mtu && mtu < p.headers.total_length && !may_be_cut {
+            true => Err(Stop::drop(Reason::NatTooLong)),
+            false => Ok(()),
+        }
     }
 
     /// Notes by how much the segment at `seq` grows. A reader of streams reads it once: what

@@ -4,6 +4,7 @@
 use crate::script::{CASE, Case, Gateway, USUAL};
 use kinwall_engine::{Engine, Ingress, Outcome, Packet};
 use kinwall_terms::{InterfaceName, Profile, Reason, Time, Verdict};
+use kinwall_topology::Topology;
 use kinwall_wire::emit;
 use kinwall_wire::{Headers, L4, LinkFacts, TcpFlags};
 use std::borrow::Cow;
@@ -29,12 +30,14 @@ struct Line {
     port: u16,
     /// Where the client's and the server's streams begin.
     starts: [u32; 2],
+    /// Packets may not be cut.
+    is_whole: bool,
 }
 
 impl Line {
     fn open(engine: Engine, port: u16, starts: [u32; 2]) -> Line {
         let now = Time(1_700_000_000_000_000_000);
-        let mut line = Line { engine, now, port, starts };
+        let mut line = Line { engine, now, port, starts, is_whole: false };
         let syn = |flags| emit::Tcp::new(0, 0).flags(flags);
         line.pass(true, syn(TcpFlags::SYN).seq(starts[0]), b"");
         let both = TcpFlags::SYN | TcpFlags::ACK;
@@ -53,7 +56,10 @@ impl Line {
         };
         let tcp = emit::Tcp { sport, dport, ..tcp };
         let packet = emit::Packet::new(address(src), address(dst), tcp).payload(payload);
-        let bytes = packet.build();
+        let bytes = match self.is_whole {
+            true => packet.dont_fragment().build(),
+            false => packet.build(),
+        };
         self.now = Time(self.now.0 + 1_000_000);
         let mut packet = Packet {
             number: 1,
@@ -256,5 +262,31 @@ fn a_packet_has_a_greatest_length() {
         let tcp = emit::Tcp::new(0, 0).flags(TcpFlags::ACK).seq(1012).ack(7012);
         let (outcome, _) = line.pass(true, tcp, &payload);
         assert_eq!((outcome.verdict, outcome.reason), (Verdict::Drop, Some(Reason::NatTooLong)));
+    }
+}
+
+/// Where the MTU of the way out is known, a packet that fitted and has grown beyond it is refused
+/// if it may not be cut; one that never fitted is no packet of the wire.
+#[test]
+fn a_rewritten_packet_fits_its_way_out() {
+    let rows = [(1499, true, None), (1500, true, Some(Reason::NatTooLong)), (1500, false, None)];
+    for profile in Profile::ALL {
+        for (length, whole, refused) in rows.into_iter().chain([(1501, true, None)]) {
+            let mut engine = gateway(profile, &[]);
+            let mut parts = engine.topology().parts().clone();
+            parts.interfaces[0].mtu = Some(1500);
+            engine.set_topology(Topology::new(parts).expect("no contradiction"));
+            let mut line = Line::open(engine, CLIENT.1, [1000, 7000]);
+            line.say(true, 0, 11, b"USER anna\r\n");
+            let mut payload = b"PORT 10,1,0,2,7,208\r\n".to_vec();
+            while payload.len() < length - 40 {
+                payload.extend_from_slice(b"\r\n");
+            }
+            payload.truncate(length - 40);
+            line.is_whole = whole;
+            let tcp = emit::Tcp::new(0, 0).flags(TcpFlags::ACK).seq(1012).ack(7012);
+            let (outcome, _) = line.pass(true, tcp, &payload);
+            assert_eq!(outcome.reason, refused, "{profile} {length} {whole}");
+        }
     }
 }
