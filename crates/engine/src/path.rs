@@ -19,7 +19,8 @@ use kinwall_rules::eval::{Decision, Walk};
 use kinwall_rules::facts::{Connections, CtTemplate, Facts, Key, LazyCt, Owner, PacketState};
 use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{
-    CtState, Family, Hook, InterfaceName, Reason, RejectWith, Table, Time, Tuple, Verdict, Zone,
+    CtState, Family, Hook, InterfaceName, Reason, RejectWith, Status, Table, Time, Tuple, Verdict,
+    Zone,
 };
 use kinwall_topology::{Destination, RouteKind};
 use kinwall_wire::ipv6::HEADER_LENGTH;
@@ -510,7 +511,14 @@ impl Engine {
     /// The connection enters the table: its first packet survived.
     fn confirm(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         let Some(PacketCt { conn: Some(id), new: true, .. }) = p.ct else { return Ok(()) };
-        let id = self.conntrack.confirm(p.now, id).map_err(Stop::drop)?;
+        let status = self.conntrack.summary(id).map(|summary| summary.status);
+        let id = self.conntrack.confirm(p.now, id).map_err(|reason| match (reason, status) {
+            // Packets come one after the other: what was chosen for it was all taken.
+            (Reason::Clash, Some(status)) if status.intersects(TRANSLATED) => {
+                Stop::drop(Reason::NatNoPort)
+            }
+            (reason, _) => Stop::drop(reason),
+        })?;
         p.ct = p.ct.map(|ct| PacketCt { conn: Some(id), new: false, ..ct });
         p.note(|| Step::Confirmed);
         Ok(())
@@ -554,6 +562,9 @@ impl Passage<'_, '_, '_> {
         }
     }
 }
+
+/// Either end of the connection is translated.
+const TRANSLATED: Status = Status::SRC_NAT.union(Status::DST_NAT);
 
 /// Whether rules at `hook` may ask for the interface a packet came in by.
 fn sees_in(hook: Hook) -> bool {

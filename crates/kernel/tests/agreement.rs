@@ -35,6 +35,8 @@ mod nft;
 mod npt;
 #[path = "agreement/ours.rs"]
 mod ours;
+#[path = "agreement/peers.rs"]
+mod peers;
 #[path = "agreement/pptp.rs"]
 mod pptp;
 #[path = "agreement/recorded.rs"]

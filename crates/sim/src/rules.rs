@@ -5,6 +5,7 @@
 //! taken from the [`World`] and from what its hosts send, so that rules do match.
 
 mod matches;
+mod nat;
 mod targets;
 
 use crate::{Random, World};
@@ -22,7 +23,7 @@ pub(crate) struct Place {
     pub(crate) user_chain: bool,
 }
 
-/// A random rule set of one family: 1 to about 60 rules in up to four tables.
+/// A random rule set of one family: 1 to about 80 rules in up to five tables.
 pub fn ruleset(random: &mut Random, world: &World, family: Family) -> String {
     let mut text = String::new();
     for (table, percent) in
@@ -31,6 +32,12 @@ pub fn ruleset(random: &mut Random, world: &World, family: Family) -> String {
         if random.percent(percent) {
             write_table(&mut text, random, world, family, table);
         }
+    }
+    // By chances of its own: whatever else a seed makes stays as it is.
+    let seed = text.bytes().fold(1, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x1b3));
+    let own = &mut Random::new(seed);
+    if own.percent(60) {
+        write_table(&mut text, own, world, family, Table::Nat);
     }
     text
 }
@@ -219,7 +226,10 @@ fn usual_rules(rules: &mut String, random: &mut Random) {
 
 fn rule(random: &mut Random, world: &World, place: Place, chains: &[&str]) -> String {
     let (matches, proto) = matches::matches(random, world, place);
-    let target = targets::target(random, place, proto, chains);
+    let target = match place.table {
+        Table::Nat => nat::target(random, place, proto, chains),
+        _ => targets::target(random, place, proto, chains),
+    };
     format!("{matches}{target}")
 }
 

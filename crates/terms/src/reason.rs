@@ -82,6 +82,8 @@ reasons! {
     NatNoAddress = "nat-no-address",
     /// The packet's transport header is cut short, so that it cannot be translated.
     NatTruncated = "nat-truncated",
+    /// No port is free that a translated connection could be given.
+    NatNoPort = "nat-no-port",
     /// A masqueraded connection's packet would leave by another interface than the one whose
     /// address it shows; the connection has ended.
     NatInterface = "nat-interface",

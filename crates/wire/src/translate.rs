@@ -23,8 +23,8 @@ pub struct NewEnd {
     pub id: u16,
 }
 
-/// The packet cannot be changed: its transport header is cut short, or the address is of another
-/// family.
+/// The packet cannot be changed: its transport header is cut short, or GRE of an unknown version,
+/// or the address is of another family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the transport header is cut short")]
 pub struct CannotTranslate;
@@ -232,9 +232,13 @@ impl Place {
                 }
             }
             (L4Proto::GRE, _) => {
-                let head = array_at::<4>(transport, 0).ok_or(CannotTranslate)?;
-                if head[1] & 0x07 == 1 && manip == Manip::Destination {
-                    put(transport, 6, &id.to_be_bytes());
+                // As much as a call id needs, whether there is one or not (the kernel's behaviour).
+                let head = array_at::<8>(transport, 0).ok_or(CannotTranslate)?;
+                match (manip, head[1] & 0x07) {
+                    // There is no id of the source.
+                    (Manip::Source, _) | (_, 0) => {}
+                    (Manip::Destination, 1) => put(transport, 6, &id.to_be_bytes()),
+                    (Manip::Destination, _) => return Err(CannotTranslate),
                 }
             }
             _ => {}

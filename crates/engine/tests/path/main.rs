@@ -5,6 +5,7 @@ mod courses;
 mod helpers;
 mod hooks;
 mod interfaces;
+mod nat;
 mod pptp;
 mod prefix;
 mod rewrite;

@@ -1,9 +1,11 @@
 //! One case through both engines.
 
 use super::ours::Ours;
+use super::peers::Peers;
 use kinwall_kernel::{
     Agreement, Case, Change, Gateway, Ingress, KernelError, Observed, Scenario, tier,
 };
+use kinwall_terms::InterfaceName;
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, LinkFacts};
@@ -50,18 +52,31 @@ impl Both {
         }
         let gateway = self.gateway.as_mut().expect("a gateway");
         let mut agreement = Agreement::default();
+        let mut peers = Peers::default();
         for (at, (ingress, bytes)) in case.packets.iter().enumerate() {
+            let (ingress, bytes) = peers.answer(*ingress, bytes);
+            let (ingress, bytes) = (&ingress, &*bytes);
             let link = match ingress {
                 Ingress::Interface(name) => gateway.link_facts(*name, bytes).expect("an interface"),
                 Ingress::Local => LinkFacts::default(),
             };
             let theirs = gateway.send(*ingress, bytes).unwrap_or_else(|error| panic!("{error}"));
+            let left = theirs.out.and_then(|out| {
+                theirs.emitted.iter().find(|(name, _)| *name == out).map(|(_, left)| left)
+            });
+            if let (Some(out), Some(left)) = (theirs.out, left) {
+                peers.note(bytes, out, left);
+                ours.wish(left);
+            }
+            ours.wish_born(&theirs);
             let ours = ours.send(*ingress, link, bytes);
             if theirs.last_seen.is_none() {
                 agreement.skip("packets that the IP layer refuses before netfilter");
                 continue;
             }
-            let theirs = Observed::from(&theirs);
+            let mut theirs = Observed::from(&theirs);
+            // What is for the gateway after all, where it is sent, leaves for nowhere.
+            theirs.out = theirs.out.filter(|name| *name != InterfaceName::LOOPBACK);
             if renews_by_chance(&theirs, &ours) {
                 agreement.skip("broadcast questions repeated, which the kernel renews by chance");
                 continue;

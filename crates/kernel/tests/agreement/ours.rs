@@ -2,11 +2,14 @@
 
 use kinwall_conntrack::{Event, ExpectationView, View};
 use kinwall_engine::{Engine, Ingress, Packet, Path, Settings};
-use kinwall_kernel::{Case, Change, Observed, ObservedConnection, ObservedExpectation};
+use kinwall_kernel::Event as KernelEvent;
+use kinwall_kernel::{Answer, Case, Change, Observed, ObservedConnection, ObservedExpectation};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
 use kinwall_rules::sets::Sets;
-use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Tuple, Verdict};
+use kinwall_terms::{
+    Family, InterfaceName, KernelVersion, L4Proto, Profile, Reason, Time, Tuple, Verdict,
+};
 use kinwall_topology::Topology;
 use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
@@ -87,6 +90,20 @@ impl Ours {
         let now = START.after(self.began.elapsed());
         let connections = self.engine.conntrack().connections(now);
         connections.map(|view| [view.original, view.reply]).collect()
+    }
+
+    /// The same of a packet that stays in the gateway, or leaves in fragments: its connection tells.
+    pub(crate) fn wish_born(&mut self, answer: &Answer) {
+        let born = answer.events.iter().find_map(|event| match event {
+            KernelEvent::Connection(Change::New, connection) => Some(connection.reply),
+            _ => None,
+        });
+        let has_ports = |reply: &Tuple| {
+            matches!(reply.proto, L4Proto::TCP | L4Proto::UDP | L4Proto::UDPLITE | L4Proto::SCTP)
+        };
+        if let Some(reply) = born.filter(has_ports) {
+            self.engine.wish_ports([reply.dport, reply.sport]);
+        }
     }
 
     /// The latest packet as it left.
