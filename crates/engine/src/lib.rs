@@ -13,6 +13,7 @@ mod expect;
 mod foresee;
 mod help;
 mod interfaces;
+mod known;
 mod media;
 mod nat;
 pub mod outcome;

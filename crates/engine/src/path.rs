@@ -7,20 +7,17 @@
 //! 0, security 50, and at the very end helpers and confirmation.
 
 use crate::engine::Engine;
-use crate::help::HelpState;
+use crate::known::Known;
 use crate::outcome::{Path, RuleAt};
 use crate::packet::{Ingress, Packet, Presumed};
 use crate::trace::{Step, Trace};
 use kinwall_conntrack::defrag::{Defragmented, Place};
 use kinwall_conntrack::proto::Packet as Arrived;
-use kinwall_conntrack::{Candidate, Conntrack, Found, HelperId, PacketCt, Prepared, Tracked};
-use kinwall_helpers::Instances;
+use kinwall_conntrack::{Candidate, Found, PacketCt, Prepared, Tracked};
 use kinwall_rules::eval::{Decision, Walk};
-use kinwall_rules::facts::{Connections, CtTemplate, Facts, Key, LazyCt, Owner, PacketState};
-use kinwall_terms::ct::{CtFacts, Listed};
+use kinwall_rules::facts::{CtTemplate, Facts, Key, LazyCt, Owner, PacketState};
 use kinwall_terms::{
-    CtState, Family, Hook, InterfaceName, Reason, RejectWith, Status, Table, Time, Tuple, Verdict,
-    Zone,
+    CtState, Family, Hook, InterfaceName, Reason, RejectWith, Status, Table, Time, Verdict, Zone,
 };
 use kinwall_topology::{Destination, RouteKind};
 use kinwall_wire::ipv6::HEADER_LENGTH;
@@ -574,42 +571,4 @@ fn sees_in(hook: Hook) -> bool {
 /// Whether rules at `hook` may ask for the interface a packet leaves by.
 fn sees_out(hook: Hook) -> bool {
     matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting)
-}
-
-/// What rules may ask of connections.
-struct Known<'a> {
-    conntrack: &'a Conntrack<HelpState>,
-    instances: &'a Instances,
-    headers: &'a Headers,
-    presumed: Option<&'a Presumed>,
-    ct: PacketCt,
-    now: Time,
-}
-
-impl<'a> Known<'a> {
-    /// Whether the packet has a connection.
-    fn has_connection(&self) -> bool {
-        match self.presumed {
-            Some(presumed) => presumed.has_connection(),
-            None => self.ct.conn.is_some(),
-        }
-    }
-
-    /// What is known of the packet's connection.
-    fn facts(&self) -> CtFacts<'a> {
-        let name = |helper: HelperId| Some(self.instances.get(helper.0)?.name.as_str());
-        if let Some(presumed) = self.presumed {
-            return presumed.facts(self.headers, presumed.master_helper.and_then(name));
-        }
-        let PacketCt { conn, direction, .. } = self.ct;
-        let facts = conn.and_then(|id| self.conntrack.facts(id, direction, self.now, &name));
-        // A connection does not vanish while its packet is under way.
-        facts.unwrap_or_else(|| Presumed::of(&self.ct).facts(self.headers, None))
-    }
-}
-
-impl Connections for Known<'_> {
-    fn find(&self, tuple: &Tuple, zone: Zone) -> Option<Listed> {
-        self.conntrack.listed(tuple, zone, self.now)
-    }
 }

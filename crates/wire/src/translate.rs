@@ -231,20 +231,24 @@ impl Place {
                     update_at(transport, 2, &old, &id.to_be_bytes());
                 }
             }
-            (L4Proto::GRE, _) => {
-                // As much as a call id needs, whether there is one or not (the kernel's behaviour).
-                let head = array_at::<8>(transport, 0).ok_or(CannotTranslate)?;
-                match (manip, head[1] & 0x07) {
-                    // There is no id of the source.
-                    (Manip::Source, _) | (_, 0) => {}
-                    (Manip::Destination, 1) => put(transport, 6, &id.to_be_bytes()),
-                    (Manip::Destination, _) => return Err(CannotTranslate),
-                }
-            }
+            (L4Proto::GRE, _) => set_call_id(transport, manip, id)?,
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Puts the call id of a PPTP packet where there is one. As much as that needs has to be there,
+/// whether there is one or not (the kernel's behaviour).
+fn set_call_id(transport: &mut [u8], manip: Manip, id: u16) -> Result<(), CannotTranslate> {
+    let head = array_at::<8>(transport, 0).ok_or(CannotTranslate)?;
+    match (manip, head[1] & 0x07) {
+        // There is no id of the source.
+        (Manip::Source, _) | (_, 0) => {}
+        (Manip::Destination, 1) => put(transport, 6, &id.to_be_bytes()),
+        (Manip::Destination, _) => return Err(CannotTranslate),
+    }
+    Ok(())
 }
 
 /// The type of an ICMP message whose header is whole.
