@@ -431,7 +431,8 @@ impl<'a> Args<'a> {
             }
             if option.required && !self.has(option.name) {
                 let message = format!("{} needs --{}", self.spec.name, option.name);
-                self.report(Diagnostic::new(self.span, message));
+                let help = format!("add --{} with its value", option.name);
+                self.report(Diagnostic::new(self.span, message).help(help));
             }
         }
     }

@@ -177,6 +177,215 @@ fn files_and_tables_have_mistakes_of_their_own() {
     }
 }
 
+/// Rules that translate: what the tools refuse is refused with its place and what would be right.
+#[test]
+fn translations_that_cannot_be() {
+    let (v4, v6) = (Family::Ipv4, Family::Ipv6);
+    let rows = [
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j DNAT --to-destination 10.0.0.300",
+            "2:40 10 \"10.0.0.300\" is not an ipv4 address or range \
+             | such as 192.0.2.1, 192.0.2.1-192.0.2.9 or 192.0.2.1:80",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-p tcp -j DNAT --to-destination 10.0.0.1:20-10",
+            "2:47 14 the range 20-10 ends before it begins \
+             | write 10-20",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-p tcp -j DNAT --to-destination 10.0.0.1:70000",
+            "2:47 14 \"70000\" is not a port \
+             | a number from 0 to 65535 or a known service name",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j DNAT --to-destination 10.0.0.1:80",
+            "2:23 16 a port needs to know the protocol \
+             | add -p tcp, udp, sctp or dccp to the rule",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j DNAT --to-destination fd00::1",
+            "2:40 7 fd00::1 is an ipv6 address in an ipv4 rule \
+             | move the rule to the ipv6 rule set",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v6,
+            "-j DNAT --to-destination 10.0.0.1",
+            "2:40 8 10.0.0.1 is an ipv4 address in an ipv6 rule \
+             | move the rule to the ipv4 rule set",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j DNAT --to-destination 10.0.0.1-fd00::1",
+            "2:40 16 fd00::1 is an ipv6 address in an ipv4 rule \
+             | move the rule to the ipv6 rule set",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j DNAT --to-destination 10.0.0.0/24",
+            "2:40 11 \"10.0.0.0/24\" is not an ipv4 address or range \
+             | such as 192.0.2.1, 192.0.2.1-192.0.2.9 or 192.0.2.1:80",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j SNAT --to-source 10.0.0.1",
+            "2:15 7 SNAT is not allowed in chain PREROUTING \
+             | allowed in INPUT, POSTROUTING",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j DNAT --to-destination 10.0.0.1",
+            "2:16 7 DNAT is not allowed in chain POSTROUTING \
+             | allowed in PREROUTING, OUTPUT",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v4,
+            "-j MASQUERADE",
+            "2:15 13 MASQUERADE is not allowed in chain PREROUTING \
+             | allowed in POSTROUTING",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j REDIRECT",
+            "2:16 11 REDIRECT is not allowed in chain POSTROUTING \
+             | allowed in PREROUTING, OUTPUT",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j MASQUERADE --to-ports 80",
+            "2:30 10 a port needs to know the protocol \
+             | add -p tcp, udp, sctp or dccp to the rule",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-p tcp -j MASQUERADE --to-ports 2000-1000",
+            "2:48 9 the range 2000-1000 ends before it begins \
+             | write 1000-2000",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j NETMAP --to fd00::/64",
+            "2:31 9 fd00:: is an ipv6 address in an ipv4 rule \
+             | move the rule to the ipv6 rule set",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j NETMAP --to 10.0.0.0/255.0.255.0",
+            "2:31 20 \"10.0.0.0/255.0.255.0\" is not such a network \
+             | an address and a length, such as 192.0.2.0/24",
+        ),
+        (
+            "nat",
+            "POSTROUTING",
+            v4,
+            "-j SNAT",
+            "2:16 7 SNAT needs --to-source \
+             | add --to-source with its value",
+        ),
+        (
+            "filter",
+            "FORWARD",
+            v4,
+            "-j SNAT --to-source 10.0.0.1",
+            "2:12 7 SNAT is not allowed in table filter \
+             | allowed in nat",
+        ),
+        (
+            "mangle",
+            "PREROUTING",
+            v4,
+            "-j REDIRECT",
+            "2:15 11 REDIRECT is not allowed in table mangle \
+             | allowed in nat",
+        ),
+        (
+            "mangle",
+            "PREROUTING",
+            v6,
+            "-j DNPT --src-pfx fd00::/65 --dst-pfx 2001:db8::/64",
+            "2:33 9 fd00::/65 is not such a prefix \
+             | an address and a length from 1 to 64, the other bits zero: fd00::/64",
+        ),
+        (
+            "mangle",
+            "PREROUTING",
+            v6,
+            "-j DNPT --src-pfx fd00::1/64 --dst-pfx 2001:db8::/64",
+            "2:33 10 fd00::1/64 is not such a prefix \
+             | an address and a length from 1 to 64, the other bits zero: fd00::/64",
+        ),
+        (
+            "mangle",
+            "PREROUTING",
+            v6,
+            "-j SNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64",
+            "2:15 7 SNPT is not allowed in chain PREROUTING \
+             | allowed in INPUT, POSTROUTING",
+        ),
+        (
+            "nat",
+            "PREROUTING",
+            v6,
+            "-j DNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64",
+            "2:15 7 DNPT is not allowed in table nat \
+             | allowed in mangle",
+        ),
+        (
+            "mangle",
+            "PREROUTING",
+            v4,
+            "-j DNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64",
+            "2:18 4 the target DNPT does not exist for ipv4 \
+             | it belongs to the other family's rules",
+        ),
+    ];
+    for (table, chain, family, rule, expected) in rows {
+        let text = format!("*{table}\n-A {chain} {rule}\nCOMMIT\n");
+        assert_eq!(mistakes(&text, Some(family)), [expected], "{table} {rule}");
+    }
+    // By way of a chain of one's own.
+    let text = "*nat\n:out - [0:0]\n-A PREROUTING -j out\n-A out -j MASQUERADE\nCOMMIT\n";
+    let expected = "4:1 1 MASQUERADE is reached from PREROUTING, where it is not allowed \
+             | allowed from POSTROUTING";
+    assert_eq!(mistakes(text, Some(v4)), [expected]);
+}
+
 #[test]
 fn mistakes_of_all_sources_come_together() {
     let good = Source { name: "a.v4", text: "*filter\n-A INPUT -j DROP\nCOMMIT\n", family: None };

@@ -155,6 +155,9 @@ fn parse(
     proto: Option<L4Proto>,
     with_base: bool,
 ) -> Result<Translation, Diagnostic> {
+    if let Some(mistake) = of_another_family(word, family) {
+        return Err(mistake);
+    }
     let (addresses, ports) = split(word, family)?;
     let addresses = addresses.map(|text| parse_addresses(word, text, family)).transpose()?;
     let (ports, base) = match ports.and_then(|ports| ports.split_once('/')) {
@@ -177,6 +180,15 @@ fn parse(
         ports: ports.map(|text| parse_ports(word, text, proto)).transpose()?,
         base: base.transpose()?,
     })
+}
+
+/// The mistake of an address, alone or in a range, that is of the other family.
+fn of_another_family(word: &Word, family: Family) -> Option<Diagnostic> {
+    let mut ends = word.text.split('-').filter_map(|text| text.parse::<IpAddr>().ok());
+    let other = ends.find(|address| Family::of(*address) != family)?;
+    let found = Family::of(other);
+    let message = format!("{other} is an {found} address in an {family} rule");
+    Some(word.mistake(message).help(format!("move the rule to the {found} rule set")))
 }
 
 /// The texts of the addresses and of the ports.
