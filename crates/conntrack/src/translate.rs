@@ -226,6 +226,9 @@ impl<H> Conntrack<H> {
             },
             None => 0,
         };
+        // Ports that are taken lie side by side, where they were found one after the other: with
+        // each by chance, as many attempts find one sooner.
+        let leaps = by_chance && range.base.is_none() && count > ATTEMPTS_MAX;
         let mut attempts = count.min(ATTEMPTS_MAX);
         loop {
             for attempt in 0..attempts {
@@ -236,7 +239,10 @@ impl<H> Conntrack<H> {
                 if !self.is_taken_for_long(choice, &tuple, attempts - attempt) {
                     return tuple;
                 }
-                offset = offset.wrapping_add(1);
+                offset = match leaps {
+                    true => self.translations.random(),
+                    false => offset.wrapping_add(1),
+                };
             }
             if attempts >= count || attempts < ATTEMPTS_MIN {
                 return tuple;
