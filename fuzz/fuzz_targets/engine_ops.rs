@@ -1,6 +1,7 @@
-//! Packets of a few hosts and ports, time steps and settings, through an engine with a trace and
-//! one without: they agree, the tables hold what their events say and no more than they may, a
-//! packet that was dropped leaves no connection, and every RELATED child was announced.
+//! Packets of a few hosts and ports, time steps and settings, through an engine with a trace, one
+//! without and one that foresees them, with address translation or not: they agree, the tables
+//! hold what their events say and no more than they may, a packet that was dropped leaves no
+//! connection, every RELATED child was announced, and no packet leaves that is none.
 
 #![no_main]
 
@@ -46,6 +47,15 @@ iptables -A FORWARD -p tcp --dport 22 -j REJECT --reject-with tcp-reset
 iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP
 iptables -A FORWARD -p tcp --dport 2000 -m conntrack --ctstate RELATED -j DROP
 iptables -A FORWARD -i eth0 -p tcp --dport 4000 -m conntrack --ctstate NEW -j DROP
+iptables -t nat -A PREROUTING -d 192.0.2.2 -p tcp --dport 21 -j DNAT --to-destination 10.1.0.2
+iptables -t nat -A PREROUTING -i eth0 -p udp --dport 69 -j DNAT --to-destination 10.1.0.3:2000
+iptables -t nat -A PREROUTING -p tcp --dport 22 -j REDIRECT --to-ports 4000
+iptables -t nat -A OUTPUT -d 203.0.113.9 -j DNAT --to-destination 192.0.2.9
+iptables -t nat -A POSTROUTING -o eth0 -s 10.1.0.3 -p tcp -j SNAT --to-source 192.0.2.2:1025-1026
+iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE
+iptables -t nat -A INPUT -s 203.0.113.9 -j SNAT --to-source 192.0.2.9
+ip6tables -t nat -A PREROUTING -i eth0 -p tcp --dport 21 -j DNAT --to-destination [fd00:1::2]:21
+ip6tables -t nat -A POSTROUTING -o eth0 -s fd00:1::/64 -j MASQUERADE
 ";
 
 static WORLD: LazyLock<(Topology, Loaded)> = LazyLock::new(|| {
@@ -153,6 +163,9 @@ fuzz_target!(|bytes: &[u8]| {
 struct Run {
     traced: Engine,
     plain: Engine,
+    foreseeing: Engine,
+    /// Whether connections are translated.
+    translates: bool,
     now: Time,
     number: u64,
     /// The next sequence number of each sender of a TCP connection.
@@ -171,6 +184,7 @@ impl Run {
         let kernel =
             if mode & 2 == 0 { KernelVersion::DEFAULT } else { KernelVersion::new(4, 4, 0) };
         let profile = Profile::ALL[usize::from(mode & 1)];
+        let translates = mode & 4 == 0;
         let mut settings = Settings::new(kernel, profile);
         settings.tracking.max = CONNECTIONS_MAX;
         settings.tracking.expect_max = EXPECTATIONS_MAX;
@@ -179,11 +193,14 @@ impl Run {
             let mut engine =
                 Engine::new(topology.clone(), settings.clone(), Family::ALL.map(program), 1);
             engine.set_events(true);
+            engine.set_translation(translates);
             engine
         };
         Run {
             traced: engine(),
             plain: engine(),
+            foreseeing: engine(),
+            translates,
             now: Time(1_700_000_000_000_000_000),
             number: 0,
             next: HashMap::new(),
@@ -200,12 +217,14 @@ impl Run {
         if steps & 1 == 1 {
             let _ = self.traced.expire(self.now, 3);
             let _ = self.plain.expire(self.now, 3);
+            let _ = self.foreseeing.expire(self.now, 3);
         }
     }
 
     fn set(&mut self, (key, value): (&str, &str)) {
         let set = self.traced.set(key, value);
         assert_eq!(set, self.plain.set(key, value));
+        assert_eq!(set, self.foreseeing.set(key, value));
     }
 
     fn packet(&mut self, kind: u8, [hosts, ports, flags, payload, shift, cut]: [u8; 6]) {
@@ -293,9 +312,20 @@ impl Run {
         };
         let count = self.plain.conntrack().count();
         let mut trace = Trace::default();
-        let outcome = self.traced.handle_traced(self.now, &mut packet(), &mut trace);
-        let plain = self.plain.handle(self.now, &mut packet());
-        assert_eq!(format!("{outcome:?}"), format!("{plain:?}"), "with and without a trace");
+        let [mut traced, mut plain, mut foreseen] = [packet(), packet(), packet()];
+        let outcome = self.traced.handle_traced(self.now, &mut traced, &mut trace);
+        let answer = self.plain.handle(self.now, &mut plain);
+        assert_eq!(format!("{outcome:?}"), format!("{answer:?}"), "with and without a trace");
+        assert_eq!(traced.bytes, plain.bytes, "with and without a trace");
+        let ahead = self.foreseeing.foreseer().foresee(bytes);
+        self.foreseeing.bring_near([&ahead].into_iter());
+        let answer = self.foreseeing.handle_foreseen(self.now, &mut foreseen, &ahead);
+        assert_eq!(format!("{outcome:?}"), format!("{answer:?}"), "foreseen or not");
+        assert_eq!(foreseen.bytes, plain.bytes, "foreseen or not");
+        if outcome.verdict == Verdict::Accept && plain.bytes != bytes {
+            let left = kinwall_wire::Headers::parse(&plain.bytes);
+            assert!(left.is_ok(), "{outcome:?}: {bytes:x?} left as {:x?}", plain.bytes);
+        }
         let passed = matches!(outcome.verdict, Verdict::Accept | Verdict::Queue(_));
         assert!(passed || self.plain.conntrack().count() <= count, "{outcome:?}");
         self.check_related(&outcome, bytes);
@@ -326,12 +356,17 @@ impl Run {
         assert!(connection.master.is_some_and(|master| master < connection.number));
         let &(packet, dst, port) =
             self.announced.get(&announced.expectation).expect("an announcement");
-        assert_eq!((packet, dst, port), (announced.packet, headers.dst, dport));
+        assert_eq!(packet, announced.packet);
+        // What is translated is announced as what it will be, and comes as what it was.
+        assert!(self.translates || (dst, port) == (headers.dst, dport), "{outcome:?}");
         assert!(packet < self.number);
     }
 
     fn check_tables(&mut self) {
-        for event in self.plain.events() {
+        let events: Vec<Event> = self.plain.events().collect();
+        let foreseen: Vec<Event> = self.foreseeing.events().collect();
+        assert_eq!(format!("{events:?}"), format!("{foreseen:?}"), "foreseen or not");
+        for event in events {
             match event {
                 Event::ConnectionNew(_) => self.connections += 1,
                 Event::ConnectionDestroyed(..) => self.connections -= 1,
