@@ -59,6 +59,8 @@ pub static HELPER: Helper = Helper {
         Row { options: INDIRECT, src: Field::Any, document: INDIRECT_CELLS, ..REGISTER },
         Row { options: DIRECT, ..REGISTERED },
         Row { options: INDIRECT, src: Field::Any, document: INDIRECT_CELLS, ..REGISTERED },
+        Row { options: DIRECT, ..TRANSLATED },
+        Row { options: INDIRECT, src: Field::Any, ..TRANSLATED },
     ],
     // A call has audio, video and an image in both directions at most, and the phone is called.
     guard: GuardDefaults { per_master: 16, ..GuardDefaults::USUAL },
@@ -171,6 +173,15 @@ const REGISTERED: Row = Row {
     src: Field::Fixed(End::Responder),
     dst: Field::Fixed(End::Originator),
     ..REGISTER
+};
+
+/// `strict`, where the phone is translated: the port is chosen with the request, which names it,
+/// and opens when the registrar agrees.
+const TRANSLATED: Row = Row {
+    announcement: "REGISTER, translated",
+    announcer: Announcer::Originator,
+    document: None,
+    ..REGISTERED
 };
 
 const MANUAL: Manual = Manual {
