@@ -28,16 +28,6 @@ pub(crate) fn on_rules(rules: &Rules, engine: &Engine, families: &[Family]) {
                 "{family}: address translation is not applied; rules of the nat table: {lines}"
             ));
         }
-        let names_sip = |_: Table, rule: &Rule| match &rule.target {
-            Some(Target::Ct(ct)) => ct.helper.as_ref().is_some_and(|name| name.starts_with("sip")),
-            _ => false,
-        };
-        if let Some(lines) = lines(rules, family, names_sip).filter(|_| engine.translates(family)) {
-            say::note(format_args!(
-                "{family}: the sip helper does not rewrite what it reads on translated \
-                 connections; rules that name it: {lines}"
-            ));
-        }
         let timeouts = |_: Table, rule: &Rule| match &rule.target {
             Some(Target::Ct(ct)) => ct.timeout.is_some(),
             _ => false,

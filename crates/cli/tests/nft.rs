@@ -47,7 +47,7 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(members) => {
             // The tables of rates have names of their own too.
-            for key in ["rules", "rule", "remedy", "witness", "match"] {
+            for key in ["rules", "rule", "translated_by", "remedy", "witness", "match"] {
                 members.remove(key);
             }
             members.values_mut().for_each(strip);

@@ -32,6 +32,10 @@ impl Reach<'_> {
             let opened = self.all_through(situation)?;
             plain = self.space.or(&plain, &self.space.forget(&opened, &BESIDE));
             for (helper, rule, opened) in self.assigned(sent)? {
+                let opened = self.meant(&opened);
+                if self.space.is_empty(&opened) {
+                    continue;
+                }
                 let rules = rule.into_iter().collect();
                 self.add_masters(
                     &mut found.masters,

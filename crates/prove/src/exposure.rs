@@ -95,6 +95,9 @@ pub struct Exposure {
     pub certain: bool,
     /// What could not be decided and bears on the answer; empty when certain.
     pub undecided: Vec<Unknown>,
+    /// The rules of the nat table that translate the signalling connections. Children follow
+    /// them.
+    pub translated_by: Vec<RuleId>,
     /// The signalling connections as a set: tuples of their first packets.
     pub masters: Set,
     /// The children as a set: their first packets.
@@ -125,14 +128,14 @@ struct Open {
 }
 
 /// A set of packets between two interfaces.
-struct Slice {
+pub(crate) struct Slice {
     input: Option<InterfaceName>,
     output: Option<InterfaceName>,
     between: Between,
     /// Whether only sources that can live behind the interface are among them.
     at_home: bool,
     /// Without bearing on [`BESIDE`].
-    tuples: Set,
+    pub(crate) tuples: Set,
 }
 
 impl Reach<'_> {
@@ -344,7 +347,7 @@ impl Reach<'_> {
     }
 
     /// The parts of a set of first packets by the interfaces they come and leave by.
-    fn slices(&mut self, set: &Set) -> Vec<Slice> {
+    pub(crate) fn slices(&mut self, set: &Set) -> Vec<Slice> {
         let mut found = Vec::new();
         let routes = self.routes(Situation::received(Tracked::First));
         for number in self.numbers_of(set, Field::Input).into_iter().flat_map(|(a, b)| a..=b) {
@@ -409,6 +412,7 @@ impl Reach<'_> {
                     rules: rules.clone(),
                     certain,
                     undecided,
+                    translated_by: Vec::new(),
                     masters: exposed.part.first.clone(),
                     children: set,
                     announcements: Rc::clone(&exposed.said),
@@ -483,7 +487,7 @@ impl Reach<'_> {
         }
     }
 
-    fn flows(&self, slice: &Slice, numbers: &Numbers) -> Flows {
+    pub(crate) fn flows(&self, slice: &Slice, numbers: &Numbers) -> Flows {
         let [proto, dport, dst, src, sport] = numbers;
         let universe = &self.universe;
         Flows {

@@ -20,6 +20,7 @@ pub mod sample;
 pub mod situation;
 pub mod space;
 pub mod spoof;
+pub mod translation;
 pub mod universe;
 pub mod unknowns;
 mod walk;

@@ -25,7 +25,7 @@ use kinwall_rules::option::Test;
 use kinwall_rules::print::Line;
 use kinwall_rules::ruleset::Rule;
 use kinwall_rules::value::{InterfacePattern, Network, PortRange};
-use kinwall_terms::{Hook, L4Proto, Status};
+use kinwall_terms::{Direction, Hook, L4Proto, Manip, Status};
 use kinwall_topology::RpfilterOptions;
 use std::net::IpAddr;
 
@@ -61,11 +61,13 @@ pub(crate) struct Sight {
     hook: Hook,
     sent: bool,
     swapped: bool,
+    announced: bool,
 }
 
 impl Sight {
     pub(crate) fn new(hook: Hook, situation: Situation) -> Sight {
-        Sight { hook, sent: situation.sent, swapped: situation.swapped }
+        let Situation { sent, swapped, master, .. } = situation;
+        Sight { hook, sent, swapped, announced: master.is_some() }
     }
 }
 
@@ -84,7 +86,10 @@ impl Reach<'_> {
             }
         };
         self.narrow(&mut all, id, rule, view, is_of_situation);
-        all
+        match hook {
+            Hook::Prerouting => self.as_they_came(all, situation),
+            _ => all,
+        }
     }
 
     /// Takes out of `all` what the matches that are `meant` do not match.
@@ -391,7 +396,14 @@ impl Reach<'_> {
     }
 
     fn states(&self, test: &Test<States>, situation: Situation) -> Set {
-        self.constant(test.holds(|states| states.intersects(state_of(situation.state()))))
+        let mut set = self.constant(test.value.intersects(state_of(situation.state())));
+        for (state, manip) in [(States::SNAT, Manip::Source), (States::DNAT, Manip::Destination)] {
+            if test.value.contains(state) && situation.direction().is_some() {
+                let translated = self.translated(manip, situation.master.is_some());
+                set = self.space.or(&set, &translated);
+            }
+        }
+        self.space.held(set, test.invert)
     }
 
     fn conntrack(
@@ -417,21 +429,27 @@ impl Reach<'_> {
             let plain = Conntrack { states: conntrack.states, ..Conntrack::default() };
             return (*conntrack == plain).then(|| self.space.everything());
         }
-        let mut all = self.space.everything();
+        let mut all = match states {
+            Some(test) => self.states(test, situation),
+            None => self.space.everything(),
+        };
+        let announced = situation.master.is_some();
         let mut add = |reach: &Self, set: Set, invert: bool| {
             all = reach.space.and(&all, &reach.space.held(set, invert));
         };
         let addresses = [Field::Src, Field::Dst, Field::Dst, Field::Src];
-        for (test, field) in conntrack.addresses.iter().zip(addresses) {
+        for ((test, field), of) in conntrack.addresses.iter().zip(addresses).zip(ENDS) {
             if let Some(test) = test {
                 let set = self.network(id, &test.value, field);
+                let set = self.told_by(set, of, announced);
                 add(self, set, test.invert);
             }
         }
         let ports = [Field::Sport, Field::Dport, Field::Dport, Field::Sport];
-        for (test, field) in conntrack.ports.iter().zip(ports) {
+        for ((test, field), of) in conntrack.ports.iter().zip(ports).zip(ENDS) {
             if let Some(test) = test {
-                add(self, self.port_list(&[test.value], field), test.invert);
+                let set = self.port_list(&[test.value], field);
+                add(self, self.told_by(set, of, announced), test.invert);
             }
         }
         if let Some(test) = &conntrack.proto {
@@ -452,6 +470,14 @@ impl Reach<'_> {
         Some(all)
     }
 
+    /// What the tuples of a connection hold, where translation makes a difference.
+    fn told_by(&self, set: Set, of: Option<Direction>, announced: bool) -> Set {
+        match of {
+            Some(direction) => self.through_lenses(set, announced, direction),
+            None => set,
+        }
+    }
+
     fn status(&mut self, id: RuleId, at: usize, wanted: Status, situation: Situation) -> Set {
         let (sure, may) = situation.status();
         if wanted.intersects(sure) {
@@ -470,12 +496,17 @@ impl Reach<'_> {
             return None;
         }
         let master = situation.master.and_then(|at| self.given.instances.get(at));
-        let found = master.is_some_and(|instance| {
+        let found = master.filter(|_| situation.has_connection()).is_some_and(|instance| {
             name.value.is_empty() || name.value.starts_with(&instance.name)
         });
         Some(self.constant(found != name.invert))
     }
 }
+
+/// The ends of a connection's tuples in the order of the options (`--ctorigsrc`, `--ctorigdst`,
+/// `--ctreplsrc`, `--ctrepldst`): of those that translation changes, whose destination it is.
+const ENDS: [Option<Direction>; 4] =
+    [None, Some(Direction::Original), None, Some(Direction::Reply)];
 
 /// Whether the answer depends on the situation or on marks, and not on the packet alone.
 pub(crate) fn is_of_situation(found: &Match) -> bool {

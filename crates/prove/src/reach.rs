@@ -11,6 +11,7 @@ use crate::routes::Routes;
 use crate::rulebook::Rulebook;
 use crate::situation::{Situation, Tracked};
 use crate::space::{Ranges, Set, Space, TooLarge};
+use crate::translation::World;
 use crate::universe::{Universe, joined, messages};
 use crate::unknowns::{Topic, Unknowns};
 use crate::walk::{Marks, Passed, Template, Walk, WalkKey};
@@ -55,11 +56,13 @@ pub struct Reach<'a> {
     pub(crate) walks: HashMap<WalkKey, Passed>,
     /// Runs of plain rules, by chain, position and end.
     pub(crate) runs: HashMap<(usize, usize, Sight), Walk>,
-    starts: HashMap<(bool, bool), Start>,
+    /// By whether the gateway sends, fields are swapped, and connections were announced.
+    starts: HashMap<(bool, bool, bool), Start>,
     passed: HashMap<Situation, Through>,
     pub(crate) connections: Option<Connections>,
     pub(crate) betweens: HashMap<BetweenKey, Between>,
     pub(crate) hosts: Option<Ranges>,
+    pub(crate) world: World,
 }
 
 /// What the raw table leaves.
@@ -104,9 +107,20 @@ impl<'a> Reach<'a> {
             connections: None,
             betweens: HashMap::new(),
             hosts: None,
+            world: World::Plain,
         };
         reach.space.check()?;
         Ok(reach)
+    }
+
+    /// From now on connections of another world are meant: what was computed is forgotten.
+    pub(crate) fn look(&mut self, world: World) {
+        self.world = world;
+        self.walks.clear();
+        self.runs.clear();
+        self.starts.clear();
+        self.passed.clear();
+        self.connections = None;
     }
 
     /// The family.
@@ -197,12 +211,14 @@ impl<'a> Reach<'a> {
     /// The raw table, before tracking. Of an answer the sets hold the tuple answered, so that it
     /// is walked apart.
     pub(crate) fn start(&mut self, situation: Situation) -> Start {
-        let key = (situation.sent, situation.swapped);
+        // Translation alone makes a difference before tracking.
+        let master = situation.master.filter(|_| matches!(self.world, World::Translated(_)));
+        let key = (situation.sent, situation.swapped, master.is_some());
         if let Some(known) = self.starts.get(&key) {
             return known.clone();
         }
         let hook = if situation.sent { Hook::Output } else { Hook::Prerouting };
-        let before = Situation { tracked: Tracked::NotYet, master: None, ..situation };
+        let before = Situation { tracked: Tracked::NotYet, master, ..situation };
         let passed = self.table(Table::Raw, hook, before, &Marks::default());
         let space = &self.space;
         let mut untold = space.everything();
@@ -291,7 +307,7 @@ impl<'a> Reach<'a> {
     }
 
     /// The marks after tracking: the connection's own comes in.
-    fn tracked_marks(&mut self, situation: Situation, start: &Start) -> Marks {
+    pub(crate) fn tracked_marks(&mut self, situation: Situation, start: &Start) -> Marks {
         let mut marks = start.marks.clone();
         let fresh = situation.tracked == Tracked::First && situation.master.is_none();
         if situation.has_connection() && !fresh {

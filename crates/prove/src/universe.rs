@@ -9,6 +9,8 @@ use kinwall_helpers::Instances;
 use kinwall_rules::matches::Match;
 use kinwall_rules::matches::icmp::Message;
 use kinwall_rules::ruleset::Rule;
+use kinwall_rules::targets::Target;
+use kinwall_rules::targets::nat::Wanted;
 use kinwall_rules::value::{Network, PortRange};
 use kinwall_terms::freedom::{Field, ProtoField};
 use kinwall_terms::{Family, InterfaceName, L4Proto, Tuple};
@@ -159,6 +161,25 @@ impl UniverseBuilder {
         }
         for found in &rule.matches {
             self.found(found);
+        }
+        self.translation(rule);
+    }
+
+    /// What a rule of the nat table makes of packets.
+    fn translation(&mut self, rule: &Rule) {
+        let (addresses, ports) = match rule.target.as_ref().and_then(Target::wanted) {
+            Some(Wanted::Range(range)) => (range.addresses, range.ports),
+            Some(Wanted::Masquerade { ports, .. } | Wanted::Redirect { ports, .. }) => {
+                (None, ports)
+            }
+            Some(Wanted::Netmap(network)) => return self.rule_network(&network),
+            None => return,
+        };
+        if let Some([min, max]) = addresses.filter(|[min, _]| Family::of(*min) == self.family) {
+            self.addresses.add(to_number(min), to_number(max));
+        }
+        if let Some([min, max]) = ports {
+            self.ports(min, max);
         }
     }
 

@@ -15,11 +15,12 @@ use crate::{masked, remarks, say};
 use ask::Asked;
 use clap::Args;
 use kinwall_engine::Engine;
-use kinwall_prove::exposure::Exposure;
+use kinwall_prove::exposure::{Exposure, Flows};
 use kinwall_prove::reach::{Given, Reach};
 use kinwall_prove::rulebook::Rulebook;
 use kinwall_prove::space::TooLarge;
 use kinwall_prove::spoof::Spoofing;
+use kinwall_prove::translation::{Translated, Translation};
 use kinwall_prove::universe::UniverseBuilder;
 use kinwall_terms::Family;
 use remedy::Remedy;
@@ -81,6 +82,8 @@ struct Found<'a> {
     book: &'a Rulebook<'a>,
     spoofing: Vec<Spoofing>,
     exposures: Vec<Exposure>,
+    /// What the nat table does, and what passes of it.
+    translations: Vec<(Translation, Vec<Flows>)>,
     /// By position; empty when none were asked for.
     spoofing_shown: Vec<Shown>,
     exposures_shown: Vec<Shown>,
@@ -96,6 +99,7 @@ impl<'a> Found<'a> {
             book,
             spoofing: vec![],
             exposures: vec![],
+            translations: vec![],
             spoofing_shown: vec![],
             exposures_shown: vec![],
             remedies: vec![],
@@ -115,7 +119,8 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     let mut texts = Rules::texts(&args.rules)?;
     masked::replace(&mut texts);
     let rules = Rules::load(texts, &args.rules.defines)?;
-    let engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    engine.set_translation(true);
     let families: Vec<Family> =
         Family::ALL.into_iter().filter(|family| rules.loaded.ruleset(*family).is_some()).collect();
     remarks::on_rules(&rules, &engine, &families);
@@ -165,7 +170,9 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
 
 fn prove(found: &mut Found<'_>) -> Result<(), TooLarge> {
     found.spoofing = found.reach.spoofing()?;
-    found.exposures = found.reach.exposures()?;
+    let Translated { translations, passing, exposures } = found.reach.translated_exposures()?;
+    found.exposures = exposures;
+    found.translations = translations.into_iter().zip(passing).collect();
     Ok(())
 }
 

@@ -8,8 +8,10 @@ use kinwall_prove::addresses::{self, AddressRange};
 use kinwall_prove::exposure::{Exposure, Flows, Hostile, Peer};
 use kinwall_prove::space::Unknown;
 use kinwall_prove::spoof::Spoofing;
+use kinwall_prove::translation::Translation;
 use kinwall_rules::eval::RuleId;
 use kinwall_rules::print;
+use kinwall_terms::Manip;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -20,6 +22,9 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
         let mut object = self::spoofing(rules, found, spoofing);
         witness(&mut object, found.spoofing_shown.get(at).filter(|_| !spoofing.is_none()));
         writeln!(out, "{object}")?;
+    }
+    for (one, passing) in &found.translations {
+        writeln!(out, "{}", translation(rules, found, one, passing))?;
     }
     for (at, exposure) in found.exposures.iter().enumerate() {
         let mut object = self::exposure(rules, found, exposure);
@@ -77,7 +82,25 @@ fn exposure(rules: &Rules, found: &Found<'_>, exposure: &Exposure) -> Value {
         "child": flows(child),
         "certain": exposure.certain,
         "rules": exposure.rules.iter().map(|id| rule(rules, found, *id)).collect::<Vec<_>>(),
+        "translated_by": exposure.translated_by.iter().map(|id| rule(rules, found, *id))
+            .collect::<Vec<_>>(),
         "depends_on": depends_on(rules, found, &exposure.undecided),
+    })
+}
+
+fn translation(rules: &Rules, found: &Found<'_>, one: &Translation, passing: &[Flows]) -> Value {
+    let (addresses, ports) = found.reach.becomes(one);
+    json!({
+        "type": "translation",
+        "family": found.family.to_string(),
+        "end": match one.manip {
+            Manip::Source => "source",
+            Manip::Destination => "destination",
+        },
+        "addresses": networks(&addresses),
+        "ports": ports.map(|ports| [ports]),
+        "rule": rule(rules, found, one.rule),
+        "passes": passing.iter().map(flows).collect::<Vec<_>>(),
     })
 }
 

@@ -72,7 +72,9 @@ pub(super) fn of_all(
 
 /// Whether what is left is of the same kind between the same places.
 fn is_of(left: &Exposure, before: &Exposure) -> bool {
-    let kind = |e: &Exposure| (e.helper, e.class, e.hostile, e.signalling.parent);
+    let kind = |e: &Exposure| {
+        (e.helper, e.class, e.hostile, e.signalling.parent, e.translated_by.is_empty())
+    };
     let way = |e: &Exposure| (e.child.input, e.child.output, e.child.proto);
     kind(left) == kind(before) && way(left) == way(before)
 }

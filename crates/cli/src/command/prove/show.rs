@@ -203,6 +203,11 @@ pub(super) fn everything(witnesses: &mut Witnesses, found: &mut Found<'_>) -> Re
         found.spoofing_shown.push(shown);
     }
     for exposure in &found.exposures {
+        if !exposure.translated_by.is_empty() {
+            let instead = Some("packets are not made up for translated connections".to_owned());
+            found.exposures_shown.push(Shown { instead, ..Shown::default() });
+            continue;
+        }
         let witness = found.reach.witness(exposure).map_err(super::too_large)?;
         let instance = found.reach.given.instances.get(exposure.helper);
         let helper = instance.map_or("", |instance| instance.name.as_str());

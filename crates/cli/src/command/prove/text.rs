@@ -1,6 +1,7 @@
 //! What was proved, for people.
 
 mod exposure;
+mod translation;
 
 use super::Found;
 use super::show::Shown;
@@ -24,6 +25,7 @@ const LISTED_MAX_COUNT: usize = 12;
 /// Prints everything found.
 pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     spoofing(rules, found)?;
+    translation::print(rules, found)?;
     exposure::print(rules, found)
 }
 
@@ -71,7 +73,9 @@ fn spoofing(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
 /// Where the witness is, and who confirms it.
 pub(super) fn witness(shown: &Shown) -> String {
     let Some(file) = &shown.file else {
-        return format!("{ODD}no witness{ODD:#}: no packets were found that do it, one by one");
+        let why = shown.instead.as_deref();
+        let why = why.unwrap_or("no packets were found that do it, one by one");
+        return format!("{ODD}no witness{ODD:#}: {why}");
     };
     let by_kernel = match shown.in_kernel {
         Some(true) => " and by the kernel",

@@ -54,6 +54,10 @@ fn opened(
     writeln!(out, "    {who:7} {style}{verb}{style:#} {}", flows(&exposure.child))?;
     let because = because(rules, found, &exposure.rules);
     writeln!(out, "            {DIM}by {because}{DIM:#}")?;
+    if !exposure.translated_by.is_empty() {
+        let by = super::because(rules, found, &exposure.translated_by);
+        writeln!(out, "            {DIM}translated by {by}{DIM:#}")?;
+    }
     for question in undecided(rules, found, &exposure.undecided) {
         writeln!(out, "            {DIM}depends on {question}{DIM:#}")?;
     }
@@ -92,7 +96,7 @@ fn signalling(found: &Found<'_>, helper: u8, signalling: &Signalling) -> String 
     )
 }
 
-fn flows(flows: &Flows) -> String {
+pub(super) fn flows(flows: &Flows) -> String {
     let but_new = if flows.but_new { " (but for what passes as NEW)" } else { "" };
     let home = if flows.at_home { " (as far as it lives there)" } else { "" };
     format!(
