@@ -3,9 +3,9 @@
 //!
 //! Sets hold packets as routing and the filter table see them: with the translated destination
 //! and the source that came. Rules before the nat table see another packet: the destination as it
-//! came. A [`Lens`] says which, so that the rules of PREROUTING, and matches that ask for the
+//! came. A lens says which, so that the rules of PREROUTING, and matches that ask for the
 //! original destination, can be answered. Connections that are translated are analysed apart from
-//! those that are not: through lenses every connection of [`Lenses::region`] is a translated one.
+//! those that are not: through lenses every connection that is meant is a translated one.
 //!
 //! Where several addresses or ports become one, rules are answered for all of them at once. What
 //! the gateway itself sends is not translated here.
