@@ -178,7 +178,7 @@ const REGISTERED: Row = Row {
 /// `strict`, where the phone is translated: the port is chosen with the request, which names it,
 /// and opens when the registrar agrees.
 const TRANSLATED: Row = Row {
-    announcement: "REGISTER, translated",
+    announcement: "REGISTER (NAT)",
     announcer: Announcer::Originator,
     document: None,
     ..REGISTERED
