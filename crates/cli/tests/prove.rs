@@ -242,3 +242,39 @@ fn half_a_question_is_no_proof() {
     let ran = run("prove --rules4 DIR/rules.v4 --topology DIR/topology.toml", &dir, &[]);
     assert!(ran.err.contains("eth9 (line 7)"), "{}", ran.err);
 }
+
+#[test]
+fn the_matrix_is_told_and_drawn() {
+    let dir = folder("prove-matrix");
+    let line = "prove --rules4 examples/masquerade/rules.v4 \
+                --topology examples/masquerade/topology.toml --matrix 'tcp 21' \
+                --matrix 'tcp 40000' --svg DIR/matrix.svg";
+    let text = run(line, &dir, &[]);
+    assert_eq!(text.status, 0, "{}", text.err);
+    let published =
+        "tcp eth0 0.0.0.0/0 (as far as it lives there) any port > eth1 10.1.0.10 port 21";
+    assert!(text.out.contains(published), "{}", text.out);
+    let ran = run(&format!("{line} --format json"), &dir, &[]);
+    let found = objects(&ran);
+    let cell = |port: u16, from: &str, to: &str| {
+        let is =
+            |o: &&Value| o["service"]["dport"][0][0] == port && o["from"] == from && o["to"] == to;
+        found.iter().find(is).cloned().unwrap_or_default()
+    };
+    assert_eq!(
+        cell(21, "eth0", "eth1")["translated"][0]["dst"],
+        serde_json::json!(["10.1.0.10/32"])
+    );
+    assert_eq!(cell(40_000, "eth0", "eth1")["related"][0]["helper"], "ftp");
+    assert_eq!(cell(40_000, "eth0", "eth1")["new"], serde_json::json!([]));
+    let picture = fs::read_to_string(dir.join("matrix.svg")).expect("drawn");
+    assert!(picture.starts_with("<svg") && picture.ends_with("</svg>"), "{picture}");
+    for what in ["eth0 &gt; eth1: announced by a helper", "ipv4: tcp 40000", "gateway"] {
+        assert!(picture.contains(what), "{what}: {picture}");
+    }
+    let wrong = run(&line.replace("tcp 21", "tcp"), &dir, &[]);
+    assert_eq!(wrong.status, 0, "{}", wrong.err);
+    let wrong = run(&line.replace("tcp 21", "ftp 21"), &dir, &[]);
+    assert_eq!(wrong.status, 2);
+    assert!(wrong.err.contains("--matrix `ftp 21`: `ftp` is no protocol"), "{}", wrong.err);
+}

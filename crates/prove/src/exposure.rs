@@ -181,9 +181,7 @@ impl Reach<'_> {
     fn open_by(&mut self, helper: u8) -> Result<Open, TooLarge> {
         let nothing = self.space.nothing();
         let mut open = Open { passing: nothing.clone(), set: nothing, by_rule: Vec::new() };
-        let begins = self.space.numbers(Field::Flags, &[(SYN, SYN)]);
-        let begins =
-            self.space.choose(&self.proto(L4Proto::TCP), &begins, &self.space.everything());
+        let begins = self.begins();
         let children = self.children_of_any(helper)?;
         for sent in [false, true] {
             let new = Situation::received(Tracked::First).sent(sent);
@@ -199,6 +197,12 @@ impl Reach<'_> {
         }
         self.space.check()?;
         Ok(open)
+    }
+
+    /// Packets that may be the first of a flow.
+    pub(crate) fn begins(&self) -> Set {
+        let syn = self.space.numbers(Field::Flags, &[(SYN, SYN)]);
+        self.space.choose(&self.proto(L4Proto::TCP), &syn, &self.space.everything())
     }
 
     /// The tuples that a helper could announce at all, on whatever connections.

@@ -10,6 +10,7 @@ pub mod exposure;
 pub mod field;
 mod hostile;
 mod marks;
+pub mod matrix;
 mod predicate;
 pub mod question;
 pub mod reach;

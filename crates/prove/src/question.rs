@@ -164,7 +164,7 @@ fn unknown(word: &str, topology: &Topology) -> String {
     )
 }
 
-fn protocol(word: &str) -> Result<L4Proto, String> {
+pub(crate) fn protocol(word: &str) -> Result<L4Proto, String> {
     let known = [L4Proto::TCP, L4Proto::UDP, L4Proto::UDPLITE, L4Proto::SCTP, L4Proto::DCCP];
     let more = [L4Proto::GRE, L4Proto::ICMP, L4Proto::ICMPV6];
     let named = known.into_iter().chain(more).find(|proto| proto.to_string() == word);
@@ -172,7 +172,7 @@ fn protocol(word: &str) -> Result<L4Proto, String> {
     named.or_else(numbered).ok_or_else(|| format!("`{word}` is no protocol: name it, or a number"))
 }
 
-fn port_range(word: &str) -> Result<(u16, u16), String> {
+pub(crate) fn port_range(word: &str) -> Result<(u16, u16), String> {
     let (first, last) = word.split_once('-').unwrap_or((word, word));
     match (first.parse(), last.parse()) {
         (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
@@ -262,8 +262,7 @@ impl Reach<'_> {
         let ports = self.universe.port_range(question.ports.0, question.ports.1);
         let ports = space.numbers(Field::Dport, &ports);
         let proto = question.proto.map_or_else(|| space.everything(), |proto| self.proto(proto));
-        let syn = space.numbers(Field::Flags, &[(SYN, SYN)]);
-        let begins = space.choose(&self.proto(L4Proto::TCP), &syn, &space.everything());
+        let begins = self.begins();
         space.all_of([&from, &to, &ports, &proto, &begins])
     }
 
@@ -290,9 +289,6 @@ impl Reach<'_> {
         self.space.all_of(&sets)
     }
 }
-
-/// The flag of a first packet.
-const SYN: u32 = 0x02;
 
 #[cfg(test)]
 mod tests {

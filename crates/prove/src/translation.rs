@@ -109,13 +109,13 @@ impl Reach<'_> {
             let open = self.space.and(&one.after, &all);
             passing.push(self.flows_of(&open));
         }
-        self.look(World::Plain);
+        self.look_plainly();
         self.space.check()?;
         Ok(Translated { translations, passing, exposures })
     }
 
     /// The flows that begin with these packets, and those that may, by boxes.
-    fn flows_of(&mut self, first: &Set) -> Vec<Flows> {
+    pub(crate) fn flows_of(&mut self, first: &Set) -> Vec<Flows> {
         let mut found = Vec::new();
         for slice in self.slices(first) {
             let boxes = self.boxes(&self.space.possible(&slice.tuples));
@@ -132,7 +132,7 @@ impl Reach<'_> {
 
     /// What the nat table does with first packets that come by an interface, in the order of its
     /// rules.
-    fn translations(&mut self) -> Result<Vec<Translation>, TooLarge> {
+    pub(crate) fn translations(&mut self) -> Result<Vec<Translation>, TooLarge> {
         let situation = Situation::received(Tracked::First);
         let start = self.start(situation);
         let marks = self.tracked_marks(situation, &start);
@@ -258,13 +258,18 @@ impl Reach<'_> {
     }
 
     /// From now on, connections are meant that the translations do nothing with.
-    fn look_beside(&mut self, translations: &[Translation]) {
+    pub(crate) fn look_beside(&mut self, translations: &[Translation]) {
         let all = self.space.any_of(translations.iter().map(|one| &one.before));
         self.look(World::Untranslated(all));
     }
 
+    /// From now on, all are meant, as if nothing were translated.
+    pub(crate) fn look_plainly(&mut self) {
+        self.look(World::Plain);
+    }
+
     /// From now on, those are meant that are translated.
-    fn look_through(&mut self, translations: &[Translation]) {
+    pub(crate) fn look_through(&mut self, translations: &[Translation]) {
         let mut lenses: [[Vec<Lens>; 2]; 2] = Default::default();
         for one in translations {
             let (addresses, ports) = &one.to;

@@ -55,9 +55,10 @@ fn said(flows: &Flows) -> String {
         networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
     let end = |name: Option<InterfaceName>| name.map_or("gateway".into(), |n| n.to_string());
-    let [(first, last)] = flows.dport[..] else { panic!("{flows:?}") };
+    let ports = flows.dport.iter().map(|(first, last)| format!("{first}-{last}"));
+    let ports = ports.collect::<Vec<_>>().join(",");
     let (src, dst) = (list(&flows.src), list(&flows.dst));
-    format!("{} {src} > {} {dst} {first}-{last}", end(flows.input), end(flows.output))
+    format!("{} {src} > {} {dst} {ports}", end(flows.input), end(flows.output))
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn what_is_published_is_what_the_rules_behind_let_pass() {
             "iptables -I FORWARD -d 192.0.2.1 -j ACCEPT
              iptables -I FORWARD -p tcp --dport 2121 -j ACCEPT
              iptables -I FORWARD -d 10.2.0.10 -j DROP",
-            [&[], &[], &["eth1 10.1.0.0/24 > eth0 0.0.0.0/0 21-21"]],
+            [&[], &[], &["eth1 10.1.0.0/24 > eth0 0.0.0.0/0 21-21,2121-2121"]],
         ),
     ];
     for (more, expected) in rows {

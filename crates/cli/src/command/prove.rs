@@ -2,8 +2,10 @@
 
 mod ask;
 mod json;
+mod matrix;
 mod remedy;
 mod show;
+mod svg;
 mod text;
 mod watch;
 
@@ -26,6 +28,7 @@ use kinwall_terms::Family;
 use remedy::Remedy;
 use show::{Shown, Witnesses};
 use std::path::PathBuf;
+use svg::Picture;
 use watch::Watch;
 
 const EXAMPLES: &str = "\
@@ -33,6 +36,8 @@ Examples:
   kinwall prove --rules4 rules.v4 --rules6 rules.v6 --topology topology.toml
   kinwall prove --rules4 rules.v4 --topology topology.toml \\
       'can wan reach lan on tcp 445 via ftp?'
+
+  kinwall prove --rules4 rules.v4 --topology topology.toml --matrix 'tcp 22' --svg ssh.svg
 
 A question is `can FROM reach TO [on PROTOCOL [PORT[-PORT]]] [via HELPER]`, or `cannot ...`;
 FROM and TO are an interface, a network, an address, gateway, wan or lan.";
@@ -66,6 +71,15 @@ pub(crate) struct ProveArgs {
     /// then: the rules with all these lines in front are proved anew
     #[arg(long, conflicts_with_all = ["questions", "asserts"])]
     remedy: bool,
+    /// Who reaches whom with a service, `tcp 22` or `udp 5060-5061`: between every two interfaces
+    /// what opens connections, what a helper may announce, and what can be answered
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = [
+        "questions", "asserts", "witness", "remedy",
+    ])]
+    matrix: Vec<String>,
+    /// Draw the matrix into this file, segments with arrows between them
+    #[arg(long, value_name = "FILE", requires = "matrix")]
+    svg: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -129,7 +143,9 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         say::note(format_args!("no rules for {family} were given: nothing is said of it"));
     }
     let mut asked = ask::read(&args, engine.topology())?;
-    if args.format == Format::Json && asked.is_empty() {
+    let services = matrix::read(&args)?;
+    let mut picture = Picture::default();
+    if args.format == Format::Json && asked.is_empty() && services.is_empty() {
         json::powers()?;
     }
     let mut witnesses = match &args.witness {
@@ -145,9 +161,13 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         let book = Rulebook::new(ruleset, assumed);
         let watch = Watch::new();
         let work = |what: &str| watch.show(&format!("{family}: {what}"));
-        let reach = reach(&engine, &book, &asked, &work).map_err(too_large)?;
+        let reach = reach(&engine, &book, (&asked, &services), &work).map_err(too_large)?;
         let mut found = Found::new(family, reach, &book);
-        if asked.is_empty() {
+        if !services.is_empty() {
+            let answered = matrix::answer(&args, &mut found, &services, &mut picture);
+            watch.end();
+            answered?;
+        } else if asked.is_empty() {
             let proved = prove(&mut found).map_err(too_large);
             let shown = proved.and_then(|()| match &mut witnesses {
                 Some(witnesses) => show::everything(witnesses, &mut found),
@@ -165,6 +185,11 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
             watch.end();
         }
     }
+    if let Some(path) = &args.svg {
+        let interfaces = engine.topology().interfaces().iter();
+        let names: Vec<_> = interfaces.map(|interface| interface.name).collect();
+        picture.write(path, &names)?;
+    }
     ask::judge(&args, &asked)
 }
 
@@ -180,7 +205,7 @@ fn prove(found: &mut Found<'_>) -> Result<(), TooLarge> {
 fn reach<'a>(
     engine: &'a Engine,
     book: &'a Rulebook<'a>,
-    asked: &[Asked],
+    (asked, services): (&[Asked], &[matrix::Wanted]),
     work: &'a dyn Fn(&str),
 ) -> Result<Reach<'a>, TooLarge> {
     let settings = engine.settings();
@@ -198,6 +223,7 @@ fn reach<'a>(
     builder.rulebook(book);
     builder.helpers(engine.instances());
     asked.iter().for_each(|asked| asked.question.prepare(&mut builder));
+    services.iter().for_each(|wanted| wanted.service.prepare(&mut builder));
     Reach::new(given, builder.build())
 }
 

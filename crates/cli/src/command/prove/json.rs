@@ -104,7 +104,7 @@ fn translation(rules: &Rules, found: &Found<'_>, one: &Translation, passing: &[F
     })
 }
 
-fn flows(flows: &Flows) -> Value {
+pub(super) fn flows(flows: &Flows) -> Value {
     json!({
         "in": flows.input.map(|name| name.to_string()),
         "out": flows.output.map(|name| name.to_string()),

@@ -60,7 +60,7 @@ pub(super) fn of_all(
     let assumed = engine.program(found.family).into_iter().flat_map(|program| program.assumed());
     let book = Rulebook::new(ruleset, assumed);
     let quiet = |_: &str| {};
-    let reach = reach(&engine, &book, &[], &quiet).map_err(too_large)?;
+    let reach = reach(&engine, &book, (&[], &[]), &quiet).map_err(too_large)?;
     let mut after = Found::new(found.family, reach, &book);
     prove(&mut after).map_err(too_large)?;
     for (remedy, before) in remedies.iter_mut().zip(&found.exposures) {

@@ -3,6 +3,8 @@
 mod exposure;
 mod translation;
 
+pub(super) use exposure::{flows, name_of};
+
 use super::Found;
 use super::show::Shown;
 use crate::failure::Failure;

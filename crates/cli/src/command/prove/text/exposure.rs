@@ -80,10 +80,7 @@ fn closed(out: &mut dyn Write, remedy: &Remedy) -> std::io::Result<()> {
 
 /// `ftp on tcp eth1 10.1.0.0/24 > eth0 0.0.0.0/0 port 21`.
 fn signalling(found: &Found<'_>, helper: u8, signalling: &Signalling) -> String {
-    let name = |helper: u8| {
-        let instance = found.reach.given.instances.get(helper);
-        instance.map_or("", |instance| instance.name.as_str()).to_owned()
-    };
+    let name = |helper: u8| name_of(found, helper);
     let Signalling { from, to, dport, parent, .. } = signalling;
     let announced = parent.map(|by| format!(", announced by {}", name(by))).unwrap_or_default();
     format!(
@@ -96,7 +93,13 @@ fn signalling(found: &Found<'_>, helper: u8, signalling: &Signalling) -> String 
     )
 }
 
-pub(super) fn flows(flows: &Flows) -> String {
+/// The name of a helper instance.
+pub(in super::super) fn name_of(found: &Found<'_>, helper: u8) -> String {
+    let instance = found.reach.given.instances.get(helper);
+    instance.map_or("", |instance| instance.name.as_str()).to_owned()
+}
+
+pub(in super::super) fn flows(flows: &Flows) -> String {
     let but_new = if flows.but_new { " (but for what passes as NEW)" } else { "" };
     let home = if flows.at_home { " (as far as it lives there)" } else { "" };
     format!(
