@@ -278,3 +278,53 @@ fn the_matrix_is_told_and_drawn() {
     assert_eq!(wrong.status, 2);
     assert!(wrong.err.contains("--matrix `ftp 21`: `ftp` is no protocol"), "{}", wrong.err);
 }
+
+#[test]
+fn what_no_intent_wants_is_told() {
+    let dir = folder("prove-policy");
+    let policy = "examples/policy/office.toml";
+    let compiled = run(&format!("policy compile {policy} -o {}", dir.display()), &dir, &[]);
+    assert_eq!(compiled.status, 0, "{}", compiled.err);
+    let line = format!(
+        "prove --policy {policy} --rules4 DIR/rules.v4 --rules6 DIR/rules.v6 \
+         --topology DIR/topology.toml --format json"
+    );
+    let ran = run(&line, &dir, &[]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let found = objects(&ran);
+    let of = |found: &[Value], kind: &str| -> Vec<Value> {
+        found.iter().filter(|o| o["type"] == kind).cloned().collect()
+    };
+    let exposures = of(&found, "exposure");
+    assert!(exposures.len() > 20 && of(&found, "missing").is_empty(), "{}", exposures.len());
+    let by = |o: &Value| o["intended_by"].as_array().map_or(0, Vec::len);
+    assert!(exposures.iter().all(|o| by(o) > 0));
+    assert!(exposures.iter().any(|o| o["intended_by"][0] == "ftp-out"), "{}", exposures[0]);
+
+    // One rule more, of the kind that is found everywhere, and an intent's rules gone.
+    let rules = fs::read_to_string(dir.join("rules.v4")).expect("compiled");
+    let careless = "-A FORWARD -m conntrack --ctstate RELATED -j ACCEPT\nCOMMIT";
+    let end = rules.rfind("COMMIT").expect("a table");
+    let without: String = rules[..end]
+        .lines()
+        .filter(|line| !line.contains("--helper irc"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(dir.join("rules.v4"), format!("{without}COMMIT\n")).expect("written");
+    let ran = run(&line, &dir, &[]);
+    let missing = of(&objects(&ran), "missing");
+    assert!(missing.iter().any(|o| o["helper"] == "irc"), "{missing:?}");
+    assert!(missing.iter().all(|o| o["intended_by"][0] == "chat"), "{missing:?}");
+    fs::write(dir.join("rules.v4"), format!("{without}{careless}\n")).expect("written");
+    let ran = run(&line, &dir, &[]);
+    assert_eq!(ran.status, 1, "{}", ran.err);
+    assert!(ran.err.contains("something is open that no intent wants"), "{}", ran.err);
+    let found = objects(&ran);
+    let unwanted: Vec<Value> = of(&found, "exposure").into_iter().filter(|o| by(o) == 0).collect();
+    let is_careless =
+        |o: &Value| o["rules"].to_string().contains("-A FORWARD -m conntrack --ctstate RELATED -j");
+    assert!(unwanted.iter().any(is_careless), "{unwanted:?}");
+    let text = run(&line.replace("--format json", ""), &dir, &[]);
+    assert!(text.out.contains("no intent wants it"), "{}", text.out);
+    assert!(text.out.contains("intended: "), "{}", text.out);
+}

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use kinwall_policy::intent::Policy;
 use kinwall_policy::language;
 use kinwall_terms::KernelVersion;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Write hardened rules from what the network is and what it is to be used for
 ///
@@ -85,6 +85,15 @@ impl PolicyFile {
         let name = self.policy.file_name().unwrap_or(self.policy.as_os_str());
         name.to_string_lossy().into_owned()
     }
+}
+
+/// Reads a policy for a kernel, and what it is called in headings.
+pub(crate) fn read(
+    path: &Path,
+    kernel: Option<KernelVersion>,
+) -> Result<(Policy, String), Failure> {
+    let file = PolicyFile { policy: path.to_owned(), kernel };
+    Ok((file.read()?, file.name()))
 }
 
 /// Runs the command.

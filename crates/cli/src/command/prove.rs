@@ -1,6 +1,7 @@
 //! `kinwall prove`: what a hostile peer could do, computed for all packets at once.
 
 mod ask;
+mod intended;
 mod json;
 mod matrix;
 mod remedy;
@@ -16,6 +17,7 @@ use crate::setup;
 use crate::{masked, remarks, say};
 use ask::Asked;
 use clap::Args;
+use intended::Compared;
 use kinwall_engine::Engine;
 use kinwall_prove::exposure::{Exposure, Flows};
 use kinwall_prove::reach::{Given, Reach};
@@ -71,6 +73,10 @@ pub(crate) struct ProveArgs {
     /// then: the rules with all these lines in front are proved anew
     #[arg(long, conflicts_with_all = ["questions", "asserts"])]
     remedy: bool,
+    /// Say of each exposure which intent of this policy wants it, and what its intents want that is
+    /// not open; exit status 1 when something is open that no intent wants
+    #[arg(long, value_name = "POLICY.toml", conflicts_with_all = ["questions", "asserts"])]
+    policy: Option<PathBuf>,
     /// Who reaches whom with a service, `tcp 22` or `udp 5060-5061`: between every two interfaces
     /// what opens connections, what a helper may announce, and what can be answered
     #[arg(long, value_name = "SERVICE", conflicts_with_all = [
@@ -103,6 +109,8 @@ struct Found<'a> {
     exposures_shown: Vec<Shown>,
     /// Of each exposure; empty when none were asked for.
     remedies: Vec<Remedy>,
+    /// Beside a policy.
+    compared: Option<Compared>,
 }
 
 impl<'a> Found<'a> {
@@ -117,6 +125,7 @@ impl<'a> Found<'a> {
             spoofing_shown: vec![],
             exposures_shown: vec![],
             remedies: vec![],
+            compared: None,
         }
     }
 }
@@ -144,6 +153,9 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     }
     let mut asked = ask::read(&args, engine.topology())?;
     let services = matrix::read(&args)?;
+    let policy = args.policy.as_ref();
+    let policy = policy.map(|path| intended::read(path, &args.gateway)).transpose()?;
+    let mut unwanted = false;
     let mut picture = Picture::default();
     if args.format == Format::Json && asked.is_empty() && services.is_empty() {
         json::powers()?;
@@ -168,17 +180,10 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
             watch.end();
             answered?;
         } else if asked.is_empty() {
-            let proved = prove(&mut found).map_err(too_large);
-            let shown = proved.and_then(|()| match &mut witnesses {
-                Some(witnesses) => show::everything(witnesses, &mut found),
-                None => Ok(()),
-            });
-            let shown = shown.and_then(|()| match args.remedy {
-                true => remedy::of_all(&rules, &found, &args.rules, &args.gateway),
-                false => Ok(Vec::new()),
-            });
+            let done = find(&args, &rules, &mut found, witnesses.as_mut(), policy.as_ref());
             watch.end();
-            found.remedies = shown?;
+            done?;
+            unwanted |= found.compared.as_ref().is_some_and(Compared::has_unwanted);
             print(&args, &rules, &found)?;
         } else {
             ask::answer(&args, &rules, &mut found, &mut asked, witnesses.as_mut())?;
@@ -190,7 +195,31 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
         let names: Vec<_> = interfaces.map(|interface| interface.name).collect();
         picture.write(path, &names)?;
     }
+    if unwanted {
+        return Err(Failure::Failed("something is open that no intent wants".to_owned()));
+    }
     ask::judge(&args, &asked)
+}
+
+/// Finds everything there is to say of a family.
+fn find(
+    args: &ProveArgs,
+    rules: &Rules,
+    found: &mut Found<'_>,
+    witnesses: Option<&mut Witnesses>,
+    policy: Option<&Rules>,
+) -> Result<(), Failure> {
+    prove(found).map_err(too_large)?;
+    if let Some(witnesses) = witnesses {
+        show::everything(witnesses, found)?;
+    }
+    if args.remedy {
+        found.remedies = remedy::of_all(rules, found, &args.rules, &args.gateway)?;
+    }
+    if let Some(policy) = policy {
+        found.compared = Some(intended::compare(policy, found, &args.rules, &args.gateway)?);
+    }
+    Ok(())
 }
 
 fn prove(found: &mut Found<'_>) -> Result<(), TooLarge> {

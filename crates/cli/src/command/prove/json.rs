@@ -33,7 +33,21 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
             let after: Vec<Value> = remedy.after.iter().map(flows).collect();
             object["remedy"] = json!({ "rules": remedy.lines, "after": after });
         }
+        let compared = found.compared.as_ref();
+        if let Some(intents) = compared.and_then(|compared| compared.wanted_by.get(at)) {
+            object["intended_by"] = json!(intents);
+        }
         writeln!(out, "{object}")?;
+    }
+    for one in found.compared.iter().flat_map(|compared| &compared.missing) {
+        let line = json!({
+            "type": "missing",
+            "family": found.family.to_string(),
+            "helper": one.helper,
+            "intended_by": one.intents,
+            "child": flows(&one.child),
+        });
+        writeln!(out, "{line}")?;
     }
     Ok(out.flush()?)
 }

@@ -16,6 +16,7 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     writeln!(out, "{BOLD}{}: exposure{BOLD:#}", found.family)?;
     if found.exposures.is_empty() {
         writeln!(out, "  {GOOD}none: proved{GOOD:#}")?;
+        missing(&mut out, found)?;
         return Ok(out.flush()?);
     }
     for who in Hostile::ALL {
@@ -31,6 +32,13 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
         };
         for (at, exposure) in left.iter().filter(|(_, other)| same(other)) {
             opened(&mut out, rules, found, exposure)?;
+            if let Some(compared) = &found.compared {
+                let by = compared.wanted_by.get(*at).map_or(&[][..], Vec::as_slice);
+                match by {
+                    [] => writeln!(out, "            {BAD}no intent wants it{BAD:#}")?,
+                    by => writeln!(out, "            {GOOD}intended{GOOD:#}: {}", by.join(", "))?,
+                }
+            }
             if let Some(shown) = found.exposures_shown.get(*at) {
                 writeln!(out, "            {}", witness(shown))?;
             }
@@ -40,7 +48,22 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
         }
         left.retain(|(_, other)| !same(other));
     }
+    missing(&mut out, found)?;
     Ok(out.flush()?)
+}
+
+/// What intents want and is not open.
+fn missing(out: &mut dyn Write, found: &Found<'_>) -> std::io::Result<()> {
+    for one in found.compared.iter().flat_map(|compared| &compared.missing) {
+        let intents = one.intents.join(", ");
+        let child = flows(&one.child);
+        writeln!(
+            out,
+            "  {ODD}not open{ODD:#}, by {}: {child} {DIM}(intended: {intents}){DIM:#}",
+            one.helper
+        )?;
+    }
+    Ok(())
 }
 
 fn opened(
