@@ -16,7 +16,12 @@ const PROGRAMS: &[Program] = &[
     Program { name: "ip", package: "iproute2" },
     Program { name: "ipset", package: "ipset" },
     Program { name: "iptables-restore", package: "iptables" },
+    Program { name: "jq", package: "jq" },
     Program { name: "nft", package: "nftables" },
+    Program { name: "pgrep", package: "procps" },
+    Program { name: "script", package: "bsdutils" },
+    Program { name: "setpriv", package: "util-linux" },
+    Program { name: "sysctl", package: "procps" },
     Program { name: "tcpdump", package: "tcpdump" },
     Program { name: "unshare", package: "util-linux" },
 ];
@@ -40,12 +45,29 @@ const TIERS: &[Tier] = &[
         programs: &["conntrack", "ethtool", "ip", "ipset", "iptables-restore", "nft"],
         kernel: Some(("/proc/sys/net/netfilter", "connection tracking")),
     },
+    Tier {
+        name: "the machine itself (what is live is read, changed and put back, in namespaces)",
+        programs: &[
+            "ip",
+            "ipset",
+            "iptables-restore",
+            "jq",
+            "nft",
+            "pgrep",
+            "script",
+            "setpriv",
+            "sysctl",
+            "unshare",
+        ],
+        kernel: Some(("/proc/sys/net/netfilter", "connection tracking")),
+    },
 ];
 
 /// Installs the packages whose programs are missing, when that is possible.
 pub(crate) fn install() -> Outcome {
     let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|p| !exists(p.name)).map(|p| p.package).collect();
+    missing.sort_unstable();
     missing.dedup();
     if missing.is_empty() || !is_root() || !exists("apt-get") {
         return Ok(());

@@ -18,6 +18,11 @@ pub(crate) struct RuleArgs {
     /// A rule file for IPv6, whatever its name
     #[arg(long, value_name = "FILE")]
     pub rules6: Vec<PathBuf>,
+    /// The rules that the kernel of this machine holds, of iptables and nftables, with its sets;
+    /// and, unless --topology or --kernel say otherwise, its topology, settings and version. Needs
+    /// root
+    #[arg(long, conflicts_with_all = ["rules", "rules4", "rules6", "sets"])]
+    pub live: bool,
     /// Value of $NAME in rule scripts. A list with commas may hold addresses of both families:
     /// each command takes those of its own
     #[arg(long = "define", value_name = "NAME=VALUE")]
@@ -41,9 +46,10 @@ pub(crate) struct GatewayArgs {
     /// (guard.ftp.min_port=1024)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// The Linux version to answer for, in the linux profile
-    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::DEFAULT)]
-    pub kernel: KernelVersion,
+    /// The Linux version to answer for, in the linux profile [default: 6.18, or with --live the
+    /// machine's]
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<KernelVersion>,
     /// How helpers read: exactly as Linux does, or strictly
     #[arg(long, value_enum, default_value_t = ProfileArg::Linux)]
     pub profile: ProfileArg,

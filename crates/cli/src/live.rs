@@ -74,6 +74,12 @@ pub(crate) fn rules() -> Result<Vec<Text>, Failure> {
     }
 }
 
+/// The sets that the kernel holds, where ipset is there to read them.
+pub(crate) fn sets() -> Result<Option<Text>, Failure> {
+    let text = run("ipset", &["save"])?;
+    Ok(text.map(|text| Text { name: String::from("ipset save"), text, family: None }))
+}
+
 /// Both kinds of iptables may hold rules, but not of one table: which comes first, nobody can say.
 fn one_kind(texts: &[Text]) -> Result<(), Failure> {
     for (at, text) in texts.iter().enumerate() {

@@ -3,7 +3,7 @@
 use crate::args::RuleArgs;
 use crate::failure::Failure;
 use crate::source::Text;
-use crate::{render, say};
+use crate::{live, render, say};
 use kinwall_rules::load::{self, Defines, Loaded, Source};
 use kinwall_terms::Family;
 
@@ -16,13 +16,17 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Reads the files that the flags name, and shows every mistake in them.
+    /// Reads the files that the flags name, or what the machine holds, and shows every mistake
+    /// in them.
     pub(crate) fn read(args: &RuleArgs) -> Result<Rules, Failure> {
         Rules::load(Rules::texts(args)?, &args.defines)
     }
 
-    /// Reads the files that the flags name.
+    /// Reads the files that the flags name, or what the machine holds.
     pub(crate) fn texts(args: &RuleArgs) -> Result<Vec<Text>, Failure> {
+        if args.live {
+            return live::rules();
+        }
         let families = [(&args.rules, None)]
             .into_iter()
             .chain([(&args.rules4, Some(Family::Ipv4)), (&args.rules6, Some(Family::Ipv6))]);

@@ -1,6 +1,8 @@
 //! Named sets: the files of `--sets`, and what rules ask of them.
 
+use crate::args::RuleArgs;
 use crate::failure::Failure;
+use crate::live;
 use crate::place;
 use crate::render::{self, Mistake};
 use crate::rule_files::Rules;
@@ -9,12 +11,23 @@ use kinwall_rules::sets::{Misfit, Sets};
 use kinwall_terms::Family;
 use std::path::PathBuf;
 
+/// Reads the sets that flags name, or those that the machine holds.
+pub(crate) fn given(args: &RuleArgs) -> Result<Sets, Failure> {
+    match args.live {
+        true => of_texts(live::sets()?.as_slice()),
+        false => read(&args.sets),
+    }
+}
+
 /// Reads the files of sets, and shows every mistake in them.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Sets, Failure> {
     let sources = paths.iter().map(|path| Text::read(path, None));
-    let sources: Vec<Text> = sources.collect::<Result<_, _>>()?;
+    of_texts(&sources.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn of_texts(sources: &[Text]) -> Result<Sets, Failure> {
     let texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
-    Sets::read(&texts).map_err(|mistakes| render::show_all(&sources, &mistakes, "sets"))
+    Sets::read(&texts).map_err(|mistakes| render::show_all(sources, &mistakes, "sets"))
 }
 
 /// Shows every set that rules name and `sets` lacks; with no file of sets there is nothing to

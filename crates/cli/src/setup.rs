@@ -1,6 +1,7 @@
 //! From flags and files to an engine.
 
 use crate::args::{GatewayArgs, RuleArgs};
+use crate::command::topology;
 use crate::failure::Failure;
 use crate::render::Mistake;
 use crate::rule_files::Rules;
@@ -16,75 +17,99 @@ use kinwall_rules::targets::Target;
 use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile};
 use kinwall_topology::Topology;
 
-/// Builds the engine that the flags describe.
-pub(crate) fn engine(
-    rules: &Rules,
-    rule_args: &RuleArgs,
-    args: &GatewayArgs,
-) -> Result<Engine, Failure> {
-    let mut engines = engines(rules, rule_args, args, &[args.profile.into()])?;
-    Ok(engines.remove(0))
+/// The gateway that flags describe.
+pub(crate) struct Gateway<'a> {
+    rules: &'a RuleArgs,
+    args: &'a GatewayArgs,
+    file: TopologyFile,
+    /// The Linux that it is.
+    pub(crate) kernel: KernelVersion,
 }
 
-/// Builds engines that differ in their profile only, in the order of `profiles`.
-pub(crate) fn engines(
-    rules: &Rules,
-    rule_args: &RuleArgs,
-    args: &GatewayArgs,
-    profiles: &[Profile],
-) -> Result<Vec<Engine>, Failure> {
-    let file = TopologyFile::read(args.topology.as_ref())?;
-    let sets = sets::read(&rule_args.sets)?;
-    sets::check_names(rules, &rule_args.sets, &sets)?;
-    let options = Options { assume: assumptions(rules, &sets, &rule_args.assume)? };
-    let build = |profile: &Profile| {
-        let mut topology = file.topology.clone();
-        let settings = settings(rules, args, *profile, &file, &mut topology)?;
-        let compile = |family: Family| {
-            rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
+impl<'a> Gateway<'a> {
+    /// Reads the topology, that of the machine it runs on where it is asked for.
+    pub(crate) fn read(rules: &'a RuleArgs, args: &'a GatewayArgs) -> Result<Self, Failure> {
+        let machine = if rules.live { Some(topology::read()?) } else { None };
+        let file = match &machine {
+            Some(machine) if args.topology.is_none() => {
+                machine.remarks.iter().for_each(say::note);
+                TopologyFile::of_machine(machine)?
+            }
+            _ => TopologyFile::read(args.topology.as_ref())?,
         };
-        let programs = Family::ALL.map(compile);
-        check_helpers(rules, &programs, &settings)?;
-        Ok(Engine::new(topology, settings, programs, args.seed).with_sets(sets.clone()))
-    };
-    profiles.iter().map(build).collect()
-}
+        let kernel = args.kernel.or(machine.and_then(|machine| machine.kernel));
+        Ok(Gateway { rules, args, file, kernel: kernel.unwrap_or(KernelVersion::DEFAULT) })
+    }
 
-/// The settings of one profile: those of the topology, of scripts and of flags, in this order.
-fn settings(
-    rules: &Rules,
-    args: &GatewayArgs,
-    profile: Profile,
-    file: &TopologyFile,
-    topology: &mut Topology,
-) -> Result<Settings, Failure> {
-    let mut settings = Settings::of(args.kernel, profile, topology).map_err(|errors| {
-        for (place, error) in &errors {
-            file.show(place, error.to_string(), another_kernel(error));
-        }
-        Failure::Reported
-    })?;
-    let mut wrong = false;
-    for line in &rules.loaded.settings {
-        if let Err(error) = settings.set(topology, &line.key, &line.value) {
-            let source = rules.sources.get(usize::from(line.origin.file));
-            let help = another_kernel(&error);
-            Mistake::at(source, line.span, &error.to_string()).help(help.as_deref()).show();
-            wrong = true;
-        }
+    /// The rules that its flags name.
+    pub(crate) fn defines(&self) -> &[String] {
+        &self.rules.defines
     }
-    if wrong {
-        return Err(Failure::Reported);
+
+    /// Builds its engine, with `rules`.
+    pub(crate) fn engine(&self, rules: &Rules) -> Result<Engine, Failure> {
+        let mut engines = self.engines(rules, &[self.args.profile.into()])?;
+        Ok(engines.remove(0))
     }
-    for assignment in &args.set {
-        let set = split_assignment(assignment)
-            .and_then(|(key, value)| settings.set(topology, key, value));
-        set.map_err(|error| {
-            let help = another_kernel(&error).map(|help| format!("; {help}")).unwrap_or_default();
-            Failure::Usage(format!("--set {assignment}: {error}{help}"))
+
+    /// Builds engines that differ in their profile only, in the order of `profiles`.
+    pub(crate) fn engines(
+        &self,
+        rules: &Rules,
+        profiles: &[Profile],
+    ) -> Result<Vec<Engine>, Failure> {
+        let sets = sets::given(self.rules)?;
+        sets::check_names(rules, &self.rules.sets, &sets)?;
+        let options = Options { assume: assumptions(rules, &sets, &self.rules.assume)? };
+        let build = |profile: &Profile| {
+            let mut topology = self.file.topology.clone();
+            let settings = self.settings(rules, *profile, &mut topology)?;
+            let compile = |family: Family| {
+                rules.loaded.ruleset(family).map(|ruleset| Program::compile(ruleset, &options))
+            };
+            let programs = Family::ALL.map(compile);
+            check_helpers(rules, &programs, &settings)?;
+            Ok(Engine::new(topology, settings, programs, self.args.seed).with_sets(sets.clone()))
+        };
+        profiles.iter().map(build).collect()
+    }
+
+    /// The settings of one profile: those of the topology, of scripts and of flags, in this order.
+    fn settings(
+        &self,
+        rules: &Rules,
+        profile: Profile,
+        topology: &mut Topology,
+    ) -> Result<Settings, Failure> {
+        let mut settings = Settings::of(self.kernel, profile, topology).map_err(|errors| {
+            for (place, error) in &errors {
+                self.file.show(place, error.to_string(), another_kernel(error));
+            }
+            Failure::Reported
         })?;
+        let mut wrong = false;
+        for line in &rules.loaded.settings {
+            if let Err(error) = settings.set(topology, &line.key, &line.value) {
+                let source = rules.sources.get(usize::from(line.origin.file));
+                let help = another_kernel(&error);
+                Mistake::at(source, line.span, &error.to_string()).help(help.as_deref()).show();
+                wrong = true;
+            }
+        }
+        if wrong {
+            return Err(Failure::Reported);
+        }
+        for assignment in &self.args.set {
+            let set = split_assignment(assignment)
+                .and_then(|(key, value)| settings.set(topology, key, value));
+            set.map_err(|error| {
+                let help =
+                    another_kernel(&error).map(|help| format!("; {help}")).unwrap_or_default();
+                Failure::Usage(format!("--set {assignment}: {error}{help}"))
+            })?;
+        }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
 /// What to do about a switch that the Linux of the day has not.

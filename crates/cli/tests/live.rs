@@ -1,5 +1,6 @@
 //! The running machine, in a network namespace that the test makes: `topology --live`,
-//! `policy init --live`, `policy diff --live`. They need root, unshare, ip, iptables and nft.
+//! `policy init --live`, `policy diff --live`, `explain --live`, `prove --live`. They need root, and
+//! unshare, ip, ipset, iptables, nft and jq.
 
 mod common;
 
@@ -150,4 +151,70 @@ fn differences_from_what_is_in_force() {
     assert_eq!(status, 0, "{out}\n{err}");
     let expected = "nothing differs\ntable inet kinwall, chain forward\n- accept\n";
     assert_eq!(out, expected);
+}
+
+/// What is asked of files is asked of the machine itself: its rules, its sets, its topology and
+/// its settings.
+#[test]
+fn prove_and_explain_ask_the_machine_itself() {
+    let dir = folder("live-prove");
+    let script = format!(
+        "{GATEWAY}
+        ipset create peers hash:ip
+        ipset add peers 192.0.2.9
+        iptables -t raw -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
+        iptables -P FORWARD DROP
+        iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+        iptables -A FORWARD -i eth0 -p tcp -m tcp --dport 21 -m set --match-set peers src -j ACCEPT
+        iptables -A FORWARD -p tcp -m conntrack --ctstate RELATED -j ACCEPT
+        for from in 192.0.2.9 192.0.2.8; do
+            $KINWALL explain --live \"in eth0 tcp $from:4000 -> 10.7.1.1:21 syn\" | tail -1
+        done
+        $KINWALL prove --live | cut -c1-300"
+    );
+    let (status, out, err) = in_namespace(&dir, &script);
+    assert_eq!(status, 0, "{err}");
+    let verdicts: Vec<&str> = out.lines().take(2).map(str::trim).collect();
+    assert!(verdicts[0].starts_with("ACCEPT") && verdicts[1].starts_with("DROP"), "{verdicts:?}");
+    assert!(out.contains("ftp") && out.contains("eth1.7"), "{err}");
+}
+
+/// The remedies of rules of nftables are commands of nft, and the kernel that runs them is closed.
+#[test]
+fn remedies_for_nftables_close_what_they_say() {
+    let dir = folder("live-remedy");
+    let script = format!(
+        "{GATEWAY}
+        for i in p0 p1 p2 spare; do ip link set $i down; done
+        nft -f - <<'RULES'
+        table inet filter {{
+            ct helper ftp-tcp {{ type \"ftp\" protocol tcp; }}
+            chain helpers {{
+                type filter hook prerouting priority filter;
+                tcp dport 21 ct helper set \"ftp-tcp\"
+            }}
+            chain forward {{
+                type filter hook forward priority filter; policy drop;
+                ct state {{ established, related }} accept
+                iifname \"eth0\" tcp dport 21 accept
+            }}
+        }}
+RULES
+        exposures() {{ $KINWALL prove --live --format json $1 | grep '\"type\":\"exposure\"' || true; }}
+        exposures --remedy > $DIR/before.json
+        exposures | wc -l"
+    );
+    let more = "
+        jq -r '.remedy.rules[]' $DIR/before.json > $DIR/remedies.sh
+        sh -e $DIR/remedies.sh
+        exposures > $DIR/after.json
+        nft list table inet kinwall";
+    let (status, out, err) = in_namespace(&dir, &(script + more));
+    assert_eq!(status, 0, "{out}\n{err}");
+    let count = |name: &str| {
+        let text = std::fs::read_to_string(dir.join(name)).expect("written by the script");
+        text.lines().count()
+    };
+    assert!(count("before.json") > 0, "nothing was open\n{err}");
+    assert_eq!(count("after.json"), 0, "{out}\n{err}");
 }

@@ -3,7 +3,8 @@
 use crate::args::{Format, GatewayArgs, NatArg, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
-use crate::{remarks, setup, why};
+use crate::setup::{self, Gateway};
+use crate::{remarks, why};
 use clap::Args;
 use kinwall_engine::{Engine, Ingress, Packet, Presumed, Trace};
 use kinwall_replay::typed::{NotAPacket, Typed};
@@ -61,7 +62,7 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
     }
     let typed = Typed::parse(&args.packet).map_err(|error| misread(&args.packet, &error))?;
     let rules = Rules::read(&args.rules)?;
-    let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    let mut engine = Gateway::read(&args.rules, &args.gateway)?.engine(&rules)?;
     let presumed = presumed(&engine, &typed)?;
     let headers = Headers::parse(&typed.bytes)
         .map_err(|error| Failure::Usage(format!("the packet cannot be: {error}")))?;

@@ -13,7 +13,7 @@ mod watch;
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
-use crate::setup;
+use crate::setup::Gateway;
 use crate::{masked, remarks, say};
 use ask::Asked;
 use clap::Args;
@@ -39,6 +39,7 @@ Examples:
   kinwall prove --rules4 rules.v4 --topology topology.toml \\
       'can wan reach lan on tcp 445 via ftp?'
 
+  sudo kinwall prove --live
   kinwall prove --rules4 rules.v4 --topology topology.toml --matrix 'tcp 22' --svg ssh.svg
 
 A question is `can FROM reach TO [on PROTOCOL [PORT[-PORT]]] [via HELPER]`, or `cannot ...`;
@@ -132,17 +133,18 @@ impl<'a> Found<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
-    if args.gateway.topology.is_none() {
+    if args.gateway.topology.is_none() && !args.rules.live {
         return Err(Failure::Usage(
             "a proof needs to know where addresses live: give --topology FILE with the gateway's \
-             interfaces, addresses and networks"
+             interfaces, addresses and networks, or --live for this machine"
                 .to_owned(),
         ));
     }
     let mut texts = Rules::texts(&args.rules)?;
     masked::replace(&mut texts);
     let rules = Rules::load(texts, &args.rules.defines)?;
-    let mut engine = setup::engine(&rules, &args.rules, &args.gateway)?;
+    let gateway = Gateway::read(&args.rules, &args.gateway)?;
+    let mut engine = gateway.engine(&rules)?;
     engine.set_translation(true);
     let families: Vec<Family> =
         Family::ALL.into_iter().filter(|family| rules.loaded.ruleset(*family).is_some()).collect();
@@ -154,19 +156,16 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     let mut asked = ask::read(&args, engine.topology())?;
     let services = matrix::read(&args)?;
     let policy = args.policy.as_ref();
-    let policy = policy.map(|path| intended::read(path, &args.gateway)).transpose()?;
+    let policy = policy.map(|path| intended::read(path, &gateway)).transpose()?;
     let mut unwanted = false;
     let mut picture = Picture::default();
     if args.format == Format::Json && asked.is_empty() && services.is_empty() {
         json::powers()?;
     }
-    let mut witnesses = match &args.witness {
-        Some(folder) => {
-            let fresh = setup::engine(&rules, &args.rules, &args.gateway)?;
-            Some(Witnesses::new(folder, fresh, &rules, args.confirm_in_kernel)?)
-        }
-        None => None,
-    };
+    let witnesses = args.witness.as_ref().map(|folder| {
+        Witnesses::new(folder, gateway.engine(&rules)?, &rules, args.confirm_in_kernel)
+    });
+    let mut witnesses = witnesses.transpose()?;
     for family in families {
         let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
         let assumed = engine.program(family).into_iter().flat_map(|program| program.assumed());
@@ -180,7 +179,8 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
             watch.end();
             answered?;
         } else if asked.is_empty() {
-            let done = find(&args, &rules, &mut found, witnesses.as_mut(), policy.as_ref());
+            let done =
+                find(&args, (&rules, &gateway), &mut found, witnesses.as_mut(), policy.as_ref());
             watch.end();
             done?;
             unwanted |= found.compared.as_ref().is_some_and(Compared::has_unwanted);
@@ -204,7 +204,7 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
 /// Finds everything there is to say of a family.
 fn find(
     args: &ProveArgs,
-    rules: &Rules,
+    (rules, gateway): (&Rules, &Gateway<'_>),
     found: &mut Found<'_>,
     witnesses: Option<&mut Witnesses>,
     policy: Option<&Rules>,
@@ -214,10 +214,10 @@ fn find(
         show::everything(witnesses, found)?;
     }
     if args.remedy {
-        found.remedies = remedy::of_all(rules, found, &args.rules, &args.gateway)?;
+        found.remedies = remedy::of_all(rules, found, gateway)?;
     }
     if let Some(policy) = policy {
-        found.compared = Some(intended::compare(policy, found, &args.rules, &args.gateway)?);
+        found.compared = Some(intended::compare(policy, found, gateway)?);
     }
     Ok(())
 }

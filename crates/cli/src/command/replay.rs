@@ -8,7 +8,8 @@ mod session;
 use crate::args::{Format, GatewayArgs, RuleArgs};
 use crate::failure::Failure;
 use crate::rule_files::Rules;
-use crate::{remarks, setup, why};
+use crate::setup::{self, Gateway};
+use crate::{remarks, why};
 use anstream::adapter::strip_bytes;
 use clap::{Args, ValueEnum};
 use kinwall_engine::{Outcome, Trace};
@@ -107,7 +108,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<(), Failure> {
         true => &Profile::ALL,
         false => &[args.gateway.profile.into()],
     };
-    let mut engines = setup::engines(&rules, &args.rules, &args.gateway, profiles)?;
+    let mut engines = Gateway::read(&args.rules, &args.gateway)?.engines(&rules, profiles)?;
     let nat = nat::chosen(args.nat, &inputs, &engines[0])?;
     engines.iter_mut().for_each(|engine| nat.set(engine));
     remarks::on_rules(&rules, &engines[0], &Family::ALL);

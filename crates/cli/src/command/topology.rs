@@ -45,7 +45,8 @@ pub(crate) fn read() -> Result<Machine, Failure> {
     kinwall_machine::read().map_err(|error| Failure::Failed(error.to_string()))
 }
 
-fn text(machine: &Machine) -> String {
+/// A topology file that says what `machine` is.
+pub(crate) fn text(machine: &Machine) -> String {
     let mut text = String::from("# Written by `kinwall topology --live`");
     if let Some(kernel) = machine.kernel {
         text.push_str(&format!(" on Linux {kernel}"));

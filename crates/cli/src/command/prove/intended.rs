@@ -5,11 +5,10 @@
 //! several of the policy's is told as unwanted.
 
 use super::{Found, prove, reach, too_large};
-use crate::args::{GatewayArgs, RuleArgs};
 use crate::command::policy;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
-use crate::setup;
+use crate::setup::Gateway;
 use crate::source::Text;
 use kinwall_policy::compile::{Target, compile};
 use kinwall_prove::addresses::AddressRange;
@@ -45,7 +44,7 @@ pub(super) struct Missing {
 }
 
 /// The rules of a policy.
-pub(super) fn read(path: &Path, gateway: &GatewayArgs) -> Result<Rules, Failure> {
+pub(super) fn read(path: &Path, gateway: &Gateway<'_>) -> Result<Rules, Failure> {
     let (policy, name) = policy::read(path, Some(gateway.kernel))?;
     let files = compile(&policy, Target::Iptables, &name);
     let families = [("rules.v4", Family::Ipv4), ("rules.v6", Family::Ipv6)];
@@ -60,10 +59,9 @@ pub(super) fn read(path: &Path, gateway: &GatewayArgs) -> Result<Rules, Failure>
 pub(super) fn compare(
     wanted: &Rules,
     found: &Found<'_>,
-    rule_args: &RuleArgs,
-    gateway: &GatewayArgs,
+    gateway: &Gateway<'_>,
 ) -> Result<Compared, Failure> {
-    let mut engine = setup::engine(wanted, rule_args, gateway)?;
+    let mut engine = gateway.engine(wanted)?;
     engine.set_translation(true);
     let Some(ruleset) = wanted.loaded.ruleset(found.family) else {
         return Ok(Compared { wanted_by: vec![vec![]; found.exposures.len()], missing: vec![] });
