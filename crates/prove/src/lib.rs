@@ -11,6 +11,7 @@ pub mod field;
 mod hostile;
 mod marks;
 pub mod matrix;
+mod members;
 mod predicate;
 pub mod question;
 pub mod reach;

@@ -42,7 +42,7 @@ pub(crate) struct View<'m> {
 
 impl View<'_> {
     /// The field of the set that holds a field of the packet.
-    fn way(&self, field: Field) -> Field {
+    pub(crate) fn way(&self, field: Field) -> Field {
         if self.situation.swapped { field.swapped() } else { field }
     }
 
@@ -205,6 +205,7 @@ impl Reach<'_> {
                 Some(self.space.held(set, mac.source.invert))
             }
             Match::Iprange(ranges) => Some(self.iprange(ranges, view)),
+            Match::Set(set) => self.in_set(set, view),
             Match::Addrtype(types) => Some(self.addrtype(types, view)),
             Match::Rpfilter(options) => Some(self.rpfilter(options, view)),
             Match::State(state) => Some(self.states(&state.states, view.situation)),

@@ -1,5 +1,6 @@
 //! The rules of one family, chain by chain, with jumps resolved.
 
+use crate::members::Known;
 use crate::predicate::is_of_situation;
 use kinwall_rules::eval::{RuleId, RuleRef};
 use kinwall_rules::matches::Match;
@@ -20,6 +21,8 @@ pub struct Rulebook<'a> {
     pub(crate) rewrites_header: bool,
     /// The bits of connection marks that rules read.
     pub(crate) connmark_bits: u32,
+    /// What is in the sets that rules ask, where that is known.
+    pub(crate) known: Known<'a>,
 }
 
 /// A chain.
@@ -63,6 +66,7 @@ impl<'a> Rulebook<'a> {
             assumed: assumed.into_iter().collect(),
             rewrites_header: false,
             connmark_bits: 0,
+            known: Known::new(),
         };
         for (table, rules) in ruleset.tables() {
             let first = book.chains.len();

@@ -114,6 +114,11 @@ impl UniverseBuilder {
         }
     }
 
+    /// Addresses as numbers, of the family that is looked at.
+    pub(crate) fn addresses(&mut self, min: u128, max: u128) {
+        self.addresses.add(min, max);
+    }
+
     /// Ports that a question or a helper names.
     pub fn ports(&mut self, min: u16, max: u16) {
         self.ports.add(min.into(), max.into());
@@ -127,6 +132,7 @@ impl UniverseBuilder {
     /// Everything that the rules of a book compare with.
     pub fn rulebook(&mut self, book: &Rulebook<'_>) {
         book.rules().for_each(|rule| self.rule(rule));
+        self.members(&book.known);
     }
 
     /// The ports and protocols that helpers and their guards name.

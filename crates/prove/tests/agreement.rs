@@ -8,6 +8,7 @@ use kinwall_prove::situation::{Situation, Tracked};
 use kinwall_prove::universe::UniverseBuilder;
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
+use kinwall_rules::sets::Sets;
 use kinwall_sim::{Random, World};
 use kinwall_terms::{
     CtState, Direction, Family, InterfaceName, KernelVersion, L4Proto, Profile, Time, Tuple,
@@ -58,7 +59,8 @@ fn check(seed: u64, family: Family, random: &mut Random, tally: &mut Tally) {
     let mut programs = [None, None];
     programs[family.index()] = Some(program);
 
-    let book = Rulebook::new(ruleset, []);
+    let sets = Sets::read(&[kinwall_sim::rules::SETS]).expect("sets");
+    let book = Rulebook::new(ruleset, []).with_sets(&sets);
     let instances = settings.instances.clone();
     let given = Given {
         book: &book,
@@ -72,7 +74,7 @@ fn check(seed: u64, family: Family, random: &mut Random, tally: &mut Tally) {
     let mut builder = UniverseBuilder::new(family, &topology);
     builder.rulebook(&book);
     let mut reach = Reach::new(given, builder.build()).expect("memory");
-    let mut engine = Engine::new(topology.clone(), settings, programs, seed);
+    let mut engine = Engine::new(topology.clone(), settings, programs, seed).with_sets(sets);
     for _ in 0..PACKETS {
         let (situation, sample) = packet(random, &world, family);
         if let Some(verdict) = ask_engine(&mut engine, situation, &sample) {

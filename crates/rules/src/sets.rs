@@ -9,6 +9,7 @@
 //! not beyond [`ELEMENTS_MAX`].
 
 mod element;
+mod members;
 mod query;
 mod read;
 mod set;
@@ -16,6 +17,7 @@ mod set;
 use crate::keyed::Keyed;
 use crate::targets::set::Element;
 use kinwall_terms::{Family, Time};
+pub use members::{MEMBERS_MAX, Member};
 pub use query::Query;
 pub use set::{Counts, Info};
 use set::{Dimension, Entry, Extra, Life, Set};

@@ -169,7 +169,7 @@ pub(crate) fn run(args: ProveArgs) -> Result<(), Failure> {
     for family in families {
         let Some(ruleset) = rules.loaded.ruleset(family) else { continue };
         let assumed = engine.program(family).into_iter().flat_map(|program| program.assumed());
-        let book = Rulebook::new(ruleset, assumed);
+        let book = Rulebook::new(ruleset, assumed).with_sets(&engine.memory().sets);
         let watch = Watch::new();
         let work = |what: &str| watch.show(&format!("{family}: {what}"));
         let reach = reach(&engine, &book, (&asked, &services), &work).map_err(too_large)?;

@@ -55,7 +55,7 @@ pub struct Set {
 }
 
 /// An element of a set, made from the packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Element {
     /// The name of the set.
     pub set: Box<str>,
@@ -64,7 +64,7 @@ pub struct Element {
 }
 
 /// A side of the packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// `src`.
     Source,

@@ -64,7 +64,7 @@ pub(super) fn of_all(
     let engine = gateway.engine(&changed)?;
     let Some(ruleset) = changed.loaded.ruleset(found.family) else { return Ok(remedies) };
     let assumed = engine.program(found.family).into_iter().flat_map(|program| program.assumed());
-    let book = Rulebook::new(ruleset, assumed);
+    let book = Rulebook::new(ruleset, assumed).with_sets(&engine.memory().sets);
     let quiet = |_: &str| {};
     let reach = reach(&engine, &book, (&[], &[]), &quiet).map_err(too_large)?;
     let mut after = Found::new(found.family, reach, &book);
