@@ -17,7 +17,6 @@ use crate::boxes::Numbers;
 use crate::field::Field;
 pub use crate::hostile::Hostile;
 use crate::reach::Reach;
-use crate::readable::Between;
 use crate::situation::{Situation, Tracked};
 use crate::space::{Set, TooLarge, Unknown};
 use kinwall_rules::eval::RuleId;
@@ -85,7 +84,7 @@ pub struct Exposure {
     /// Who announces it.
     pub hostile: Hostile,
     /// On which connections.
-    pub signalling: Signalling,
+    pub signalling: Rc<Signalling>,
     /// The children.
     pub child: Flows,
     /// The rules that name the helper, then those that let the children pass; a chain's policy is
@@ -131,11 +130,9 @@ struct Open {
 pub(crate) struct Slice {
     input: Option<InterfaceName>,
     output: Option<InterfaceName>,
-    between: Between,
     /// Whether only sources that can live behind the interface are among them.
     at_home: bool,
-    /// Without bearing on [`BESIDE`].
-    pub(crate) tuples: Set,
+    pub(crate) packets: Set,
 }
 
 impl Reach<'_> {
@@ -232,7 +229,7 @@ impl Reach<'_> {
         }
         for (class, announcements) in classes {
             let all = self.space.any_of(announcements.iter().map(|said| &said.masters));
-            for part in self.parts(&all) {
+            for part in self.parts(&all, masters.parent) {
                 (self.given.work)("what hostile peers could open");
                 let mut children = self.space.nothing();
                 let mut said = announcements.clone();
@@ -252,7 +249,7 @@ impl Reach<'_> {
 
     /// Signalling in parts that can be said: box by box between two interfaces, or everything
     /// between two interfaces where the boxes are many, or everything where the interfaces are.
-    fn parts(&mut self, all: &Set) -> Vec<Part> {
+    fn parts(&mut self, all: &Set, parent: Option<u8>) -> Vec<Part> {
         let slices = self.slices(all);
         if slices.len() > SLICES_MAX_COUNT {
             let hull = self.hull(&self.space.possible(all));
@@ -272,22 +269,23 @@ impl Reach<'_> {
                 to: peer(to, dst),
                 proto: self.one_proto(proto),
                 dport: addresses::ports(&self.universe, dport),
-                parent: None,
+                parent,
             };
-            return vec![Part { signalling, first: all.clone() }];
+            return vec![Part { signalling: signalling.into(), first: all.clone() }];
         }
         let mut parts = Vec::new();
         for slice in &slices {
-            let possible = self.space.possible(&slice.tuples);
-            let shapes = self.space.forget(&possible, &[Field::Sport]);
+            let tuples = self.space.forget(&slice.packets, &BESIDE);
+            let shapes = self.space.forget(&self.space.possible(&tuples), &[Field::Sport]);
             let boxes = match self.boxes_up_to(&shapes, SIGNALLING_MAX_COUNT) {
                 Some(boxes) => boxes,
                 None => vec![self.hull(&shapes)],
             };
             for numbers in boxes {
                 let shape = self.set_of(&numbers);
-                let first = self.space.all_of([all, &slice.between.packets, &shape]);
-                parts.push(Part { signalling: self.signalling(slice, &numbers), first });
+                let first = self.space.and(&slice.packets, &shape);
+                let signalling = Signalling { parent, ..self.signalling(slice, &numbers) };
+                parts.push(Part { signalling: signalling.into(), first });
             }
         }
         parts
@@ -364,18 +362,11 @@ impl Reach<'_> {
                 if !self.space.is_empty(&packets) {
                     let strange = self.space.minus(&packets, &routes.at_home);
                     let at_home = input.is_some() && self.space.is_empty(&strange);
-                    found.push((input, output, at_home, packets));
+                    found.push(Slice { input, output, at_home, packets });
                 }
             }
         }
-        let slice = |(input, output, at_home, packets)| Slice {
-            input,
-            output,
-            between: self.between(input, output, at_home),
-            at_home,
-            tuples: self.space.forget(&packets, &BESIDE),
-        };
-        found.into_iter().map(slice).collect()
+        found
     }
 
     /// Adds what `children` are, box by box.
@@ -388,8 +379,7 @@ impl Reach<'_> {
         let assigned_by = self.assigned_by(exposed)?;
         let passing = self.space.and(children, &exposed.open.passing);
         for slice in self.slices(&passing) {
-            let there = self.space.and(&passing, &slice.between.packets);
-            let only = self.space.and(&there, &exposed.open.set);
+            let only = self.space.and(&slice.packets, &exposed.open.set);
             if self.space.is_empty(&only) {
                 continue;
             }
@@ -404,14 +394,14 @@ impl Reach<'_> {
                     rules.push(*rule);
                 }
             }
-            for Said { numbers, certain, but_new, set } in self.said_in_boxes(&there, &only) {
+            for Said { numbers, certain, but_new, set } in self.said_in_boxes(&slice.packets, &only)
+            {
                 let undecided = if certain { Vec::new() } else { self.space.unknowns_of(&set) };
-                let parent = exposed.masters.parent;
                 found.push(Exposure {
                     helper: exposed.masters.helper,
                     class: exposed.class,
                     hostile: exposed.hostile,
-                    signalling: Signalling { parent, ..exposed.part.signalling.clone() },
+                    signalling: Rc::clone(&exposed.part.signalling),
                     child: Flows { but_new, ..self.flows(&slice, &numbers) },
                     rules: rules.clone(),
                     certain,
@@ -446,6 +436,11 @@ impl Reach<'_> {
                 ([(boxes, sure), (Vec::new(), false)], true)
             }
         };
+        let [(sure, _), (unsure, _)] = &boxes;
+        if let ([one], []) | ([], [one]) = (sure.as_slice(), unsure.as_slice()) {
+            let certain = boxes.iter().any(|(boxes, certain)| *certain && !boxes.is_empty());
+            return vec![Said { numbers: one.clone(), certain, but_new, set: only.clone() }];
+        }
         let said = boxes
             .into_iter()
             .flat_map(|(boxes, certain)| boxes.into_iter().map(move |numbers| (numbers, certain)));
@@ -480,7 +475,7 @@ impl Reach<'_> {
         Ok(rules)
     }
 
-    fn signalling(&self, slice: &Slice, numbers: &Numbers) -> Signalling {
+    fn signalling(&mut self, slice: &Slice, numbers: &Numbers) -> Signalling {
         let Flows { input, output, src, dst, proto, dport, .. } = self.flows(slice, numbers);
         Signalling {
             from: Peer { interfaces: vec![input], addresses: src },
@@ -491,14 +486,15 @@ impl Reach<'_> {
         }
     }
 
-    pub(crate) fn flows(&self, slice: &Slice, numbers: &Numbers) -> Flows {
+    pub(crate) fn flows(&mut self, slice: &Slice, numbers: &Numbers) -> Flows {
+        let between = self.between(slice.input, slice.output, slice.at_home);
         let [proto, dport, dst, src, sport] = numbers;
         let universe = &self.universe;
         Flows {
             input: slice.input,
             output: slice.output,
-            src: addresses::ranges(universe, &self.sources_said(src, &slice.between)),
-            dst: addresses::ranges(universe, &self.destinations_said(dst, &slice.between)),
+            src: addresses::ranges(universe, &self.sources_said(src, &between)),
+            dst: addresses::ranges(universe, &self.destinations_said(dst, &between)),
             at_home: slice.at_home,
             proto: self.one_proto(proto),
             sport: addresses::ports(universe, sport),
@@ -534,7 +530,7 @@ struct Exposed<'e> {
 
 /// Signalling that is said in one breath.
 struct Part {
-    signalling: Signalling,
+    signalling: Rc<Signalling>,
     /// First packets.
     first: Set,
 }

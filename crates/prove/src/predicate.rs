@@ -67,7 +67,9 @@ pub(crate) struct Sight {
 impl Sight {
     pub(crate) fn new(hook: Hook, situation: Situation) -> Sight {
         let Situation { sent, swapped, master, .. } = situation;
-        Sight { hook, sent, swapped, announced: master.is_some() }
+        // Only where a translation is still to come do the packets that were announced differ.
+        let announced = hook == Hook::Prerouting && master.is_some();
+        Sight { hook, sent, swapped, announced }
     }
 }
 

@@ -17,9 +17,10 @@ use crate::unknowns::{Topic, Unknowns};
 use crate::walk::{Marks, Passed, Template, Walk, WalkKey};
 use kinwall_helpers::Instances;
 use kinwall_rules::eval::RuleId;
-use kinwall_terms::{Family, Hook, L4Proto, Profile, Table};
+use kinwall_terms::{Family, Hook, InterfaceName, L4Proto, Profile, Table};
 use kinwall_topology::Topology;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// What there is to know of a gateway in one family.
 #[derive(Clone, Copy)]
@@ -60,7 +61,11 @@ pub struct Reach<'a> {
     starts: HashMap<(bool, bool, bool), Start>,
     passed: HashMap<Situation, Through>,
     pub(crate) connections: Option<Connections>,
-    pub(crate) betweens: HashMap<BetweenKey, Between>,
+    pub(crate) betweens: HashMap<BetweenKey, Rc<Between>>,
+    /// The sources of packets by interface, and whether at home; numbers, and as a set.
+    pub(crate) sources: HashMap<(Option<InterfaceName>, bool), (Ranges, Set)>,
+    /// The destinations of packets by interface.
+    pub(crate) destinations: HashMap<Option<InterfaceName>, (Ranges, Set)>,
     pub(crate) hosts: Option<Ranges>,
     pub(crate) world: World,
 }
@@ -106,6 +111,8 @@ impl<'a> Reach<'a> {
             passed: HashMap::new(),
             connections: None,
             betweens: HashMap::new(),
+            sources: HashMap::new(),
+            destinations: HashMap::new(),
             hosts: None,
             world: World::Plain,
         };

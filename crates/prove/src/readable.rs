@@ -13,6 +13,7 @@ use crate::universe::joined;
 use ipnet::IpNet;
 use kinwall_terms::{Family, InterfaceName};
 use kinwall_topology::RouteKind;
+use std::rc::Rc;
 
 /// What [`Between`] is remembered by: where packets come and leave by, and whether at home.
 pub(crate) type BetweenKey = (Option<InterfaceName>, Option<InterfaceName>, bool);
@@ -20,11 +21,9 @@ pub(crate) type BetweenKey = (Option<InterfaceName>, Option<InterfaceName>, bool
 /// What can be between two interfaces at all.
 #[derive(Clone, Debug)]
 pub(crate) struct Between {
-    /// The packets.
-    pub(crate) packets: Set,
-    /// Their sources.
+    /// Sources of packets.
     sources: Ranges,
-    /// Their destinations.
+    /// Destinations of packets.
     destinations: Ranges,
     input: Option<InterfaceName>,
     output: Option<InterfaceName>,
@@ -40,10 +39,10 @@ impl Reach<'_> {
         input: Option<InterfaceName>,
         output: Option<InterfaceName>,
         at_home: bool,
-    ) -> Between {
+    ) -> Rc<Between> {
         let key = (input, output, at_home);
         if let Some(known) = self.betweens.get(&key) {
-            return known.clone();
+            return Rc::clone(known);
         }
         let hosts = self.hosts();
         let routes = self.routes(Situation::received(Tracked::First));
@@ -61,13 +60,39 @@ impl Reach<'_> {
         if at_home && input.is_some() {
             packets = self.space.and(&packets, &routes.at_home);
         }
-        let [sources, destinations] = [Field::Src, Field::Dst].map(|field| {
-            let there = self.numbers_of(&packets, field);
-            if field == Field::Dst && output.is_none() { there } else { common(&there, &hosts) }
-        });
-        let between = Between { packets, sources, destinations, input, output, at_home };
-        self.betweens.insert(key, between.clone());
+        let [sources, destinations] = self.sources_and_destinations(&packets, &from, key);
+        let sources = common(&sources, &hosts);
+        let destinations = match output {
+            None => destinations,
+            Some(_) => common(&destinations, &hosts),
+        };
+        let between = Rc::new(Between { sources, destinations, input, output, at_home });
+        self.betweens.insert(key, Rc::clone(&between));
         between
+    }
+
+    /// Sources and destinations of the packets between two interfaces, of which `from` are all that
+    /// come by the first. Mostly they are any of the sources there with any of the destinations.
+    fn sources_and_destinations(
+        &mut self,
+        packets: &Set,
+        from: &Set,
+        key: BetweenKey,
+    ) -> [Ranges; 2] {
+        let (input, output, at_home) = key;
+        let sources = self.sources.get(&(input, at_home));
+        if let (Some(sources), Some(destinations)) = (sources, self.destinations.get(&output)) {
+            let each = self.space.all_of([from, &sources.1, &destinations.1]);
+            if each == *packets {
+                return [sources.0.clone(), destinations.0.clone()];
+            }
+        }
+        let ends = [Field::Src, Field::Dst].map(|field| self.numbers_of(packets, field));
+        let [sources, destinations] = &ends;
+        let set = |field, numbers: &Ranges| (numbers.clone(), self.space.numbers(field, numbers));
+        self.sources.insert((input, at_home), set(Field::Src, sources));
+        self.destinations.insert(output, set(Field::Dst, destinations));
+        ends
     }
 
     /// The addresses that a host may have: no broadcast address, nor that of a group.
@@ -145,8 +170,20 @@ fn everywhere(family: Family) -> IpNet {
 
 /// What is in both; both ascend and are apart.
 fn common(one: &[(u32, u32)], other: &[(u32, u32)]) -> Ranges {
-    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
-    joined(pairs.filter(|(first, last)| first <= last))
+    let mut both = Ranges::new();
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
+        let (first, last) = (a.0.max(b.0), a.1.min(b.1));
+        if first <= last {
+            both.push((first, last));
+        }
+        if a.1 < b.1 {
+            one.next()
+        } else {
+            other.next()
+        };
+    }
+    joined(both)
 }
 
 #[cfg(test)]

@@ -78,15 +78,12 @@ impl Routes {
             at_home: space.nothing(),
             strangers: space.nothing(),
         };
-        let mut outputs: HashMap<Option<InterfaceName>, Set> = HashMap::new();
-        let mut add_output = |name, packets: &Set| {
-            let known = outputs.entry(name).or_insert_with(|| space.nothing());
-            *known = space.or(known, packets);
-        };
+        let mut outputs: HashMap<Option<InterfaceName>, Vec<Set>> = HashMap::new();
         // Most destinations lie the same way from every interface: those that do are joined
         // before sources and destinations are.
         let mut ways: BTreeMap<Way, Vec<usize>> = BTreeMap::new();
         let mut sources: Vec<Set> = Vec::new();
+        let (mut at_home, mut strangers) = (Vec::new(), Vec::new());
         for (number, input) in (0..).zip(&universe.inputs) {
             let here = space.numbers(Field::Input, &[(number, number)]);
             for group in groups(&ground, &addresses, *input) {
@@ -98,26 +95,28 @@ impl Routes {
                 }
             }
             let (home, strange) = lives(&ground, &addresses, *input);
-            let add = |known: &Set, pieces: &[usize]| {
-                space.or(known, &space.and(&here, &set(src, pieces)))
-            };
-            routes.at_home = add(&routes.at_home, &home);
-            routes.strangers = add(&routes.strangers, &strange);
+            at_home.push(space.and(&here, &set(src, &home)));
+            strangers.push(space.and(&here, &set(src, &strange)));
         }
+        routes.at_home = space.any_of(&at_home);
+        routes.strangers = space.any_of(&strangers);
         let mut joined: HashMap<Vec<usize>, Set> = HashMap::new();
+        let (mut local, mut forward) = (Vec::new(), Vec::new());
         for ((way, destinations), from) in ways {
             let of =
                 |from: &Vec<usize>| space.any_of(from.iter().filter_map(|at| sources.get(*at)));
             let from = joined.entry(from).or_insert_with_key(of);
             let packets = space.and(from, &set(dst, &destinations));
             match way {
-                None => routes.local = space.or(&routes.local, &packets),
+                None => local.push(packets),
                 Some(out) => {
-                    routes.forward = space.or(&routes.forward, &packets);
-                    add_output(out, &packets);
+                    forward.push(packets.clone());
+                    outputs.entry(out).or_default().push(packets);
                 }
             }
         }
+        routes.local = space.any_of(&local);
+        routes.forward = space.any_of(&forward);
         let local = universe.local_input();
         let local = space.numbers(Field::Input, &[(local, local)]);
         for (ways, sources) in sent(&ground, &addresses) {
@@ -125,10 +124,12 @@ impl Routes {
             for (out, destinations) in ways {
                 let packets = space.and(&own, &set(dst, &destinations));
                 routes.sent = space.or(&routes.sent, &packets);
-                add_output(out, &packets);
+                outputs.entry(out).or_default().push(packets);
             }
         }
-        routes.outputs = outputs.into_iter().filter_map(|(name, set)| Some((name?, set))).collect();
+        let outputs = outputs.into_iter();
+        let outputs = outputs.filter_map(|(name, sets)| Some((name?, space.any_of(&sets))));
+        routes.outputs = outputs.collect();
         routes.outputs.sort_by_key(|(name, _)| *name);
         routes
     }

@@ -14,7 +14,7 @@ use oxidd::{
     BooleanFunction, BooleanFunctionQuant, Function, FunctionSubst, HasLevel, Manager, ManagerRef,
     Node, Subst,
 };
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -47,6 +47,9 @@ pub const NODES_MAX_COUNT: usize = 1 << 24;
 /// Results of operations that are remembered.
 const RESULTS_MAX_COUNT: usize = 1 << 20;
 
+/// Ranges of a list of numbers whose set is kept, at most.
+const KEPT_RANGES_MAX_COUNT: usize = 4;
+
 /// Ranges of the numbers of one field, ascending, inclusive and apart.
 pub type Ranges = Vec<(u32, u32)>;
 
@@ -59,6 +62,10 @@ pub struct Space {
     nothing: Set,
     everything: Set,
     exhausted: Cell<bool>,
+    /// The variables that were forgotten together so far, as sets.
+    cubes: RefCell<HashMap<Vec<u32>, Set>>,
+    /// The numbers of a field that were asked for so far.
+    kept: RefCell<HashMap<(Field, Ranges), Set>>,
 }
 
 /// Where a field's number stands.
@@ -85,7 +92,8 @@ impl Space {
         let [nothing, everything] =
             manager.with_manager_shared(|m| [Set(BDDFunction::f(m)), Set(BDDFunction::t(m))]);
         let exhausted = Cell::new(false);
-        Space { manager, fields, unknowns: 0, nothing, everything, exhausted }
+        let (cubes, kept) = (RefCell::default(), RefCell::default());
+        Space { manager, fields, unknowns: 0, nothing, everything, exhausted, cubes, kept }
     }
 
     /// Fails when an operation since the beginning did not have the memory it needs: what it gave
@@ -152,11 +160,34 @@ impl Space {
 
     /// Packets in any of these.
     pub fn any_of<'s>(&self, sets: impl IntoIterator<Item = &'s Set>) -> Set {
-        sets.into_iter().fold(self.nothing(), |all, set| self.or(&all, set))
+        // In pairs, and pairs of pairs: the large unions are made last, and once.
+        let mut sets: Vec<Set> = sets.into_iter().cloned().collect();
+        while sets.len() > 1 {
+            let pair = |pair: &[Set]| match pair {
+                [a, b] => self.or(a, b),
+                alone => alone.first().map_or_else(|| self.nothing(), Set::clone),
+            };
+            sets = sets.chunks(2).map(pair).collect();
+        }
+        sets.pop().unwrap_or_else(|| self.nothing())
     }
 
     /// Packets whose number in `field` is in `ranges`, which ascend and are apart.
     pub fn numbers(&self, field: Field, ranges: &[(u32, u32)]) -> Set {
+        // Rules name the same few ranges again and again; long lists are not worth keeping.
+        if ranges.len() > KEPT_RANGES_MAX_COUNT {
+            return self.make_numbers(field, ranges);
+        }
+        let key = (field, ranges.to_vec());
+        if let Some(known) = self.kept.borrow().get(&key) {
+            return known.clone();
+        }
+        let made = self.make_numbers(field, ranges);
+        self.kept.borrow_mut().insert(key, made.clone());
+        made
+    }
+
+    fn make_numbers(&self, field: Field, ranges: &[(u32, u32)]) -> Set {
         let bits = &self.fields[field.index()];
         let span = 1u64 << bits.vars.len();
         // What lies beyond the last number means the last number.
@@ -216,9 +247,16 @@ impl Space {
         })
     }
 
-    /// The variables of these fields, as a set.
-    fn cube(&self, vars: impl DoubleEndedIterator<Item = u32>) -> Set {
-        vars.rev().fold(self.everything(), |cube, var| self.and(&self.bit(var), &cube))
+    /// These variables, as a set.
+    fn cube(&self, vars: impl Iterator<Item = u32>) -> Set {
+        let vars: Vec<u32> = vars.collect();
+        if let Some(known) = self.cubes.borrow().get(&vars) {
+            return known.clone();
+        }
+        let from_below = vars.iter().rev();
+        let cube = from_below.fold(self.everything(), |all, var| self.and(&self.bit(*var), &all));
+        self.cubes.borrow_mut().insert(vars, cube.clone());
+        cube
     }
 
     fn vars_of<'f>(

@@ -143,21 +143,30 @@ impl Reach<'_> {
             let src = if situation.swapped { Field::Dst } else { Field::Src };
             let others = |field: &Field| *field != src && *field != Field::Input;
             let rest: Vec<Field> = Field::ALL.into_iter().filter(others).collect();
-            let only = |set: &Set| self.space.forget(set, &rest);
+            let only = |set: &Set| self.by_input(&self.space.forget(set, &rest), src);
             let nobody = self.nobody(*situation);
             let strangers = self.space.minus(set, &nobody);
             Forged {
-                src,
                 possible: only(&self.space.possible(&strangers)),
                 certain: only(&self.space.certain(&strangers)),
                 unspecified: only(&self.space.and(set, &nobody)),
                 strangers,
             }
         };
-        let found = forged.iter().map(sum);
-        found
-            .filter(|f| !self.space.is_empty(&self.space.or(&f.possible, &f.unspecified)))
-            .collect()
+        forged.iter().map(sum).collect()
+    }
+
+    /// The numbers in `field` by interface, of packets told apart by nothing else.
+    fn by_input(&self, set: &Set, field: Field) -> Vec<Ranges> {
+        let mut found = vec![Ranges::new(); self.universe.local_input() as usize + 1];
+        for (ranges, rest) in self.space.split(set, field) {
+            let inputs = self.space.split(&rest, Field::Input).into_iter();
+            for (first, last) in inputs.flat_map(|(inputs, _)| inputs) {
+                let inputs = found.get_mut(first as usize..=last as usize);
+                inputs.into_iter().flatten().for_each(|on| on.extend(&ranges));
+            }
+        }
+        found.into_iter().map(joined).collect()
     }
 
     fn spoofing_on(
@@ -166,18 +175,18 @@ impl Reach<'_> {
         input: InterfaceName,
         forged: &[Forged],
     ) -> Result<Spoofing, TooLarge> {
-        let here = self.space.numbers(Field::Input, &[(number, number)]);
         let (mut certain, mut possible) = (Ranges::new(), Ranges::new());
         let mut unspecified = false;
         for part in forged {
-            let on = |set: &Set| self.space.and(set, &here);
-            unspecified |= !self.space.is_empty(&on(&part.unspecified));
-            possible.extend(self.numbers_of(&on(&part.possible), part.src));
-            certain.extend(self.numbers_of(&on(&part.certain), part.src));
+            let on = |by_input: &Vec<Ranges>| by_input.get(number as usize).cloned();
+            unspecified |= on(&part.unspecified).is_some_and(|there| !there.is_empty());
+            possible.extend(on(&part.possible).unwrap_or_default());
+            certain.extend(on(&part.certain).unwrap_or_default());
         }
         let (certain, possible) = (joined(certain), joined(possible));
         let doubt = apart(&possible, &certain);
         let mut undecided = Vec::new();
+        let here = self.space.numbers(Field::Input, &[(number, number)]);
         for part in forged.iter().filter(|_| !doubt.is_empty()) {
             undecided.extend(self.space.unknowns_of(&self.space.and(&part.strangers, &here)));
         }
@@ -198,14 +207,12 @@ impl Reach<'_> {
 
 /// Forged packets of one situation.
 struct Forged {
-    /// The field that holds their source.
-    src: Field,
-    /// Sources and interfaces of those that pass perhaps.
-    possible: Set,
+    /// By interface, the sources of those that pass perhaps.
+    possible: Vec<Ranges>,
     /// The same of those that pass whatever the unknowns.
-    certain: Set,
-    /// Those without a source address.
-    unspecified: Set,
+    certain: Vec<Ranges>,
+    /// The same of those without a source address.
+    unspecified: Vec<Ranges>,
     /// The packets themselves, without these.
     strangers: Set,
 }

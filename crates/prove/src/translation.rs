@@ -118,7 +118,8 @@ impl Reach<'_> {
     pub(crate) fn flows_of(&mut self, first: &Set) -> Vec<Flows> {
         let mut found = Vec::new();
         for slice in self.slices(first) {
-            let boxes = self.boxes(&self.space.possible(&slice.tuples));
+            let tuples = self.space.forget(&slice.packets, &BESIDE);
+            let boxes = self.boxes(&self.space.possible(&tuples));
             found.extend(boxes.iter().map(|numbers| self.flows(&slice, numbers)));
         }
         found

@@ -1,23 +1,25 @@
 //! What was proved, one JSON object a line; `docs/prove.schema.json` describes them.
 
+mod exposure;
+
 use super::Found;
 use super::show::Shown;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use kinwall_prove::addresses::{self, AddressRange};
-use kinwall_prove::exposure::{Exposure, Flows, Hostile, Peer};
+use kinwall_prove::exposure::{Flows, Hostile};
 use kinwall_prove::space::Unknown;
 use kinwall_prove::spoof::Spoofing;
 use kinwall_prove::translation::Translation;
 use kinwall_rules::eval::RuleId;
 use kinwall_rules::print;
 use kinwall_terms::Manip;
-use serde_json::{Value, json};
-use std::io::Write;
+use serde_json::{Map, Value, json};
+use std::io::{BufWriter, Write};
 
 /// Prints everything found.
 pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     for (at, spoofing) in found.spoofing.iter().enumerate() {
         let mut object = self::spoofing(rules, found, spoofing);
         witness(&mut object, found.spoofing_shown.get(at).filter(|_| !spoofing.is_none()));
@@ -26,18 +28,19 @@ pub(super) fn print(rules: &Rules, found: &Found<'_>) -> Result<(), Failure> {
     for (one, passing) in &found.translations {
         writeln!(out, "{}", translation(rules, found, one, passing))?;
     }
+    let mut lines = exposure::Lines::new(rules, found);
     for (at, exposure) in found.exposures.iter().enumerate() {
-        let mut object = self::exposure(rules, found, exposure);
-        witness(&mut object, found.exposures_shown.get(at));
+        let mut more = Value::Object(Map::new());
+        witness(&mut more, found.exposures_shown.get(at));
         if let Some(remedy) = found.remedies.get(at) {
             let after: Vec<Value> = remedy.after.iter().map(flows).collect();
-            object["remedy"] = json!({ "rules": remedy.lines, "after": after });
+            more["remedy"] = json!({ "rules": remedy.lines, "after": after });
         }
         let compared = found.compared.as_ref();
         if let Some(intents) = compared.and_then(|compared| compared.wanted_by.get(at)) {
-            object["intended_by"] = json!(intents);
+            more["intended_by"] = json!(intents);
         }
-        writeln!(out, "{object}")?;
+        lines.write(&mut out, exposure, more)?;
     }
     for one in found.compared.iter().flat_map(|compared| &compared.missing) {
         let line = json!({
@@ -75,33 +78,6 @@ pub(super) fn powers() -> Result<(), Failure> {
     Ok(())
 }
 
-fn exposure(rules: &Rules, found: &Found<'_>, exposure: &Exposure) -> Value {
-    let Exposure { signalling, child, .. } = exposure;
-    let name = |helper: u8| found.reach.given.instances.get(helper).map(|i| i.name.clone());
-    let instance = found.reach.given.instances.get(exposure.helper);
-    let class = instance.and_then(|i| i.helper.classes.get(usize::from(exposure.class)));
-    json!({
-        "type": "exposure",
-        "family": found.family.to_string(),
-        "helper": name(exposure.helper),
-        "class": class.map(|class| class.name),
-        "hostile": exposure.hostile.name(),
-        "signalling": {
-            "from": peer(&signalling.from),
-            "to": peer(&signalling.to),
-            "proto": signalling.proto.map(|proto| proto.to_string()),
-            "dport": signalling.dport,
-            "announced_by": signalling.parent.and_then(name),
-        },
-        "child": flows(child),
-        "certain": exposure.certain,
-        "rules": exposure.rules.iter().map(|id| rule(rules, found, *id)).collect::<Vec<_>>(),
-        "translated_by": exposure.translated_by.iter().map(|id| rule(rules, found, *id))
-            .collect::<Vec<_>>(),
-        "depends_on": depends_on(rules, found, &exposure.undecided),
-    })
-}
-
 fn translation(rules: &Rules, found: &Found<'_>, one: &Translation, passing: &[Flows]) -> Value {
     let (addresses, ports) = found.reach.becomes(one);
     json!({
@@ -129,14 +105,6 @@ pub(super) fn flows(flows: &Flows) -> Value {
         "sport": flows.sport,
         "dport": flows.dport,
         "but_new": flows.but_new,
-    })
-}
-
-fn peer(peer: &Peer) -> Value {
-    json!({
-        "interfaces": peer.interfaces.iter().map(|name| name.map(|name| name.to_string()))
-            .collect::<Vec<_>>(),
-        "addresses": networks(&peer.addresses),
     })
 }
 
