@@ -10,7 +10,6 @@ use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
 use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt};
 use kinwall_helpers::{Effects, Instances};
-use kinwall_rules::facts::{Key, PacketState};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
@@ -22,6 +21,7 @@ use kinwall_wire::rewrite::Edits;
 use kinwall_wire::{Headers, ParseError};
 
 use crate::help::HelpState;
+use crate::visit::Visits;
 use std::net::IpAddr;
 
 /// A stateful firewall without I/O, clock, threads or globals: what it answers depends on its
@@ -61,6 +61,8 @@ pub struct Engine {
     pub(crate) wish: Option<[u16; 2]>,
     /// As what the next packet left, in truth.
     pub(crate) observed: Option<Tuple>,
+    /// Packets between their visits.
+    pub(crate) visits: Visits,
 }
 
 /// How many seconds packets may come without a look for what has expired.
@@ -107,6 +109,7 @@ impl Engine {
             was_rewired: false,
             wish: None,
             observed: None,
+            visits: Visits::default(),
         }
     }
 
@@ -193,23 +196,7 @@ impl Engine {
             }
             aids => aids,
         };
-        let mut passage = Passage {
-            now,
-            key: Key::new(headers, &packet.bytes),
-            state: PacketState { mark: packet.mark, ..PacketState::new(headers) },
-            headers: *headers,
-            path: Path::Unrouted,
-            in_iface,
-            out_iface: None,
-            ct: None,
-            rule: None,
-            queued: None,
-            sought: None,
-            rules_before: 0,
-            translated: false,
-            aids,
-            packet,
-        };
+        let mut passage = Passage::new(now, packet, headers, aids);
         let end = match (passage.aids.tracked, passage.packet.ingress) {
             (Some(tracked), _) => self.rejoin(&mut passage, tracked),
             (None, Ingress::Interface(_)) => self.received(&mut passage),
@@ -389,7 +376,7 @@ impl Engine {
     }
 
     /// Composes the answer. A connection whose first packet did not survive never was.
-    fn conclude(&mut self, p: &Passage<'_, '_, '_>, stop: Option<Stop>) -> Outcome {
+    pub(crate) fn conclude(&mut self, p: &Passage<'_, '_, '_>, stop: Option<Stop>) -> Outcome {
         let told = p.ct.filter(|ct| self.details && ct.state != CtState::Untracked);
         let connection = told.and_then(|ct| self.connection_facts(ct.conn?, ct.direction));
         if stop.is_some()
@@ -422,7 +409,11 @@ impl Engine {
 
 impl Outcome {
     /// A packet whose network header cannot be read.
-    fn unread(in_iface: Option<InterfaceName>, length: usize, reason: Reason) -> Outcome {
+    pub(crate) fn unread(
+        in_iface: Option<InterfaceName>,
+        length: usize,
+        reason: Reason,
+    ) -> Outcome {
         Outcome {
             verdict: Verdict::Drop,
             path: Path::Unrouted,

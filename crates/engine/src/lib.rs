@@ -18,15 +18,18 @@ mod media;
 mod nat;
 pub mod outcome;
 pub mod packet;
+mod passage;
 mod path;
 mod ports;
 mod prefix;
+mod reload;
 mod reset;
 mod rewrite;
 mod routes;
 pub mod settings;
 mod short;
 pub mod trace;
+pub mod visit;
 
 pub use engine::Engine;
 pub use foresee::{Foreseen, Foreseer, NEAR_MAX, Unfinished};
@@ -35,6 +38,7 @@ pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};
 pub use settings::{SettingError, Settings};
 pub use trace::{AssignedBy, Expecting, Rewritten, Step, Trace};
+pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 
 // What answers, events and rules are told in: who imports the engine needs no other crate.
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;

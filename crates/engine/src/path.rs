@@ -15,7 +15,7 @@ use kinwall_conntrack::defrag::{Defragmented, Place};
 use kinwall_conntrack::proto::Packet as Arrived;
 use kinwall_conntrack::{Candidate, Found, PacketCt, Prepared, Tracked};
 use kinwall_rules::eval::{Decision, Walk};
-use kinwall_rules::facts::{CtTemplate, Facts, Key, LazyCt, Owner, PacketState};
+use kinwall_rules::facts::{CtTemplate, Facts, Key, LazyCt, PacketState};
 use kinwall_terms::{
     CtState, Family, Hook, InterfaceName, Reason, RejectWith, Status, Table, Time, Verdict, Zone,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Passage<'p, 'b, 't> {
     pub(crate) translated: bool,
     /// How many rules matched before tracking.
     pub(crate) rules_before: usize,
+    /// The packets that its datagram was made of.
+    pub(crate) pieces: Vec<u64>,
     pub(crate) aids: Aids<'t>,
 }
 
@@ -186,7 +188,7 @@ impl Engine {
     }
 
     /// What the IP input path of Linux refuses before any hook.
-    fn arrive(&self, p: &Passage<'_, '_, '_>) -> Stage {
+    pub(crate) fn arrive(&self, p: &Passage<'_, '_, '_>) -> Stage {
         // `nf_conntrack_checksum=0` is said of captures whose checksums were left to the network
         // card: theirs is the header's too. A length left out of a header was never summed.
         if self.settings.tracking.tunables.checksum
@@ -209,7 +211,7 @@ impl Engine {
     }
 
     /// Holds fragments until their datagram is complete, and goes on with that.
-    fn defragment(&mut self, p: &mut Passage<'_, '_, '_>, hook: Hook) -> Stage {
+    pub(crate) fn defragment(&mut self, p: &mut Passage<'_, '_, '_>, hook: Hook) -> Stage {
         if p.headers.fragment.is_none() {
             return Ok(());
         }
@@ -219,7 +221,8 @@ impl Engine {
             Defragmented::Whole => Ok(()),
             Defragmented::Held => Err(Stop { verdict: Verdict::Consume, reason: None }),
             Defragmented::Dropped(reason) => Err(Stop::drop(reason)),
-            Defragmented::Complete { datagram, .. } => {
+            Defragmented::Complete { datagram, packets } => {
+                p.pieces = packets;
                 p.headers =
                     Headers::parse(&datagram).map_err(|error| Stop::drop(error.reason()))?;
                 p.packet.bytes = Cow::Owned(datagram);
@@ -235,7 +238,7 @@ impl Engine {
 
     /// Walks the chain that `table` has at `hook`.
     #[inline]
-    fn rules(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, hook: Hook) -> Stage {
+    pub(crate) fn rules(&mut self, p: &mut Passage<'_, '_, '_>, table: Table, hook: Hook) -> Stage {
         let Some(program) = &self.programs[p.headers.family.index()] else { return Ok(()) };
         let walks = match p.aids.trace {
             Some(_) => program.has_chain(table, hook),
@@ -362,7 +365,7 @@ impl Engine {
     }
 
     /// Finds the packet's connection, or begins one.
-    fn track(&mut self, p: &mut Passage<'_, '_, '_>, hook: Hook) -> Stage {
+    pub(crate) fn track(&mut self, p: &mut Passage<'_, '_, '_>, hook: Hook) -> Stage {
         let template = p.state.ct.take();
         let ct = if template.as_ref().is_some_and(|template| template.notrack) {
             PacketCt::UNTRACKED
@@ -490,7 +493,7 @@ impl Engine {
     }
 
     /// The way out of a packet of the gateway's own.
-    fn route_sent(&self, p: &mut Passage<'_, '_, '_>) -> Stage {
+    pub(crate) fn route_sent(&self, p: &mut Passage<'_, '_, '_>) -> Stage {
         p.path = Path::Sent;
         p.out_iface =
             self.topology.route_output(p.headers.src, p.headers.dst).map_err(Stop::drop)?;
@@ -500,13 +503,13 @@ impl Engine {
     }
 
     /// Whether a packet of the gateway's own goes to all hosts of a network, itself among them.
-    fn is_for_everybody(&self, p: &Passage<'_, '_, '_>) -> bool {
+    pub(crate) fn is_for_everybody(&self, p: &Passage<'_, '_, '_>) -> bool {
         p.headers.family == Family::Ipv4
             && self.topology.route(p.headers.dst).kind == RouteKind::Broadcast
     }
 
     /// The connection enters the table: its first packet survived.
-    fn confirm(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
+    pub(crate) fn confirm(&mut self, p: &mut Passage<'_, '_, '_>) -> Stage {
         let Some(PacketCt { conn: Some(id), new: true, .. }) = p.ct else { return Ok(()) };
         let status = self.conntrack.summary(id).map(|summary| summary.status);
         let id = self.conntrack.confirm(p.now, id).map_err(|reason| match (reason, status) {
@@ -519,44 +522,6 @@ impl Engine {
         p.ct = p.ct.map(|ct| PacketCt { conn: Some(id), new: false, ..ct });
         p.note(|| Step::Confirmed);
         Ok(())
-    }
-}
-
-impl Passage<'_, '_, '_> {
-    /// Adds a step to the trace, when there is one.
-    pub(crate) fn note(&mut self, step: impl FnOnce() -> Step) {
-        if let Some(trace) = &mut self.aids.trace {
-            trace.steps.push(step());
-        }
-    }
-
-    /// Whether the packet is such that it may follow the course of others.
-    fn may_follow(&self) -> bool {
-        self.aids.trace.is_none()
-            && self.aids.presumed.is_none()
-            && self.headers.fragment.is_none()
-            && self.headers.ports().is_some()
-    }
-
-    /// A hop more. Linux counts before the FORWARD chains: their rules see the new value.
-    fn count_down(&mut self) -> Stage {
-        if self.state.ttl <= 1 {
-            return Err(Stop::drop(Reason::HopLimit));
-        }
-        self.state.ttl -= 1;
-        Ok(())
-    }
-
-    fn end_by(&mut self, rule: Option<RuleAt>, verdict: Verdict, reason: Option<Reason>) -> Stage {
-        self.rule = rule;
-        Err(Stop { verdict, reason })
-    }
-
-    fn owner(&self) -> Option<Owner> {
-        match self.packet.ingress {
-            Ingress::Local { owner } => owner,
-            Ingress::Interface(_) => None,
-        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod checksum;
 pub mod crc32c;
 pub mod dccp;
 pub mod emit;
+pub mod fields;
 pub mod gre;
 pub mod headers;
 pub mod icmp;

@@ -1,0 +1,28 @@
+//! Other rules, while connections are tracked.
+
+use crate::engine::Engine;
+use kinwall_rules::memory::Memory;
+use kinwall_rules::program::Program;
+use kinwall_rules::sets::Sets;
+use kinwall_terms::Family;
+
+impl Engine {
+    /// From now on these rules and sets hold. Connections and expectations stay, and what a rule
+    /// has given them; counters begin anew, and so does what rules remember of packets. Whether
+    /// connections are translated stays as it was said last ([`Engine::set_translation`]), for
+    /// those that are open already it is as it was.
+    pub fn set_rules(&mut self, programs: [Option<Program>; 2], sets: Sets, seed: u64) {
+        let loaded: Vec<&Program> = programs.iter().flatten().collect();
+        if loaded.iter().any(|program| program.needs_accounting()) {
+            // Those that are open already have no counters, as in Linux.
+            let _ = self.conntrack.set("nf_conntrack_acct", "1");
+            self.settings.tracking.acct = true;
+        }
+        self.memory = Memory::new(&loaded, seed);
+        self.memory.take_sets(sets);
+        self.programs = programs;
+        self.courses.forget();
+        let on = self.readdresses;
+        self.translates = Family::ALL.map(|family| on && self.has_nat(family));
+    }
+}
