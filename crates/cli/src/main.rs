@@ -13,6 +13,7 @@ mod place;
 mod remarks;
 mod render;
 mod rule_files;
+mod run_file;
 mod say;
 mod sets;
 mod settings_file;
@@ -54,6 +55,7 @@ enum Command {
     Prove(command::prove::ProveArgs),
     Topology(command::topology::TopologyArgs),
     Helpers(command::helpers::HelpersArgs),
+    Run(command::run::RunArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => command::prove::run(args),
         Command::Topology(args) => command::topology::run(args),
         Command::Helpers(args) => command::helpers::run(args),
+        Command::Run(args) => command::run::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

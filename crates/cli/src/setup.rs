@@ -120,7 +120,7 @@ fn another_kernel(error: &SettingError) -> Option<String> {
     Some(format!("--kernel {version} answers for a Linux that has it"))
 }
 
-fn check_helpers(
+pub(crate) fn check_helpers(
     rules: &Rules,
     programs: &[Option<Program>; 2],
     settings: &Settings,

@@ -7,4 +7,5 @@ pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod replay;
 pub(crate) mod rules;
+pub(crate) mod run;
 pub(crate) mod topology;
