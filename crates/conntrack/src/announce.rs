@@ -356,6 +356,6 @@ impl<H> Conntrack<H> {
     }
 }
 
-fn class_index(class: u8) -> usize {
+pub(crate) fn class_index(class: u8) -> usize {
     usize::from(class).min(CLASSES_MAX - 1)
 }

@@ -208,7 +208,7 @@ pub(crate) struct Expectations {
     /// How many are wide.
     wide: u32,
     wheel: Wheel,
-    last_serial: u64,
+    pub(crate) last_serial: u64,
 }
 
 impl Expectations {

@@ -6,7 +6,7 @@
 //! connection; where every call counts, each has its own, and ends alone.
 
 use crate::ConnId;
-use kinwall_terms::{Direction, KeymapRule, Tuple};
+use kinwall_terms::{Direction, KeymapRule, L4Proto, Tuple};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -108,6 +108,21 @@ impl Keymap {
         }
     }
 
+    /// The calls, in the order in which they became known.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (ConnId, KeymapRule, Direction, Tuple)> {
+        let mut all: Vec<_> = Vec::new();
+        for (master, calls) in &self.masters {
+            all.extend(calls.places.iter().map(|place| (*master, calls.rule, place)));
+        }
+        all.sort_unstable_by_key(|(_, _, (_, (_, _, _, added)))| *added);
+        all.into_iter().map(|(master, rule, (direction, place))| {
+            let &(src, dst, dport, _) = place;
+            let sport = self.keys.get(place).copied().unwrap_or(0);
+            let tuple = Tuple { src, dst, sport, dport, proto: L4Proto::GRE };
+            (master, rule, *direction, tuple)
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -117,7 +132,6 @@ impl Keymap {
 mod tests {
     use super::*;
     use KeymapRule::{EveryCall, OneCall};
-    use kinwall_terms::L4Proto;
 
     const SRC: [u8; 4] = [10, 0, 0, 1];
     const DST: [u8; 4] = [10, 0, 0, 2];

@@ -36,6 +36,7 @@ pub mod proto;
 mod sequence;
 pub mod settings;
 mod slab;
+pub mod snapshot;
 mod stats;
 mod store;
 pub mod stream;

@@ -11,6 +11,7 @@
 use crate::proto::serial::{after, before};
 use crate::{ConnId, Conntrack};
 use kinwall_terms::{Direction, Status};
+use serde::{Deserialize, Serialize};
 
 /// Most rewrites of one direction whose places are kept.
 pub const REWRITES_MAX: usize = 8;
@@ -29,14 +30,14 @@ pub struct Growth {
 }
 
 /// How far the numbers of one direction are moved. Distances count modulo 2^32.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     /// Before the first place that is kept.
     base: u32,
     places: Vec<Place>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     at: u32,
     from: Option<u32>,

@@ -548,6 +548,13 @@ impl Stores {
         }
     }
 
+    /// Replaces what was counted of a connection whose packets are counted.
+    pub(crate) fn set_counters(&mut self, slot: Slot, counters: [Counter; 2]) {
+        if self.body(slot).is_counted() {
+            in_store!(mut self, slot, |store, number| store.counters[number] = counters);
+        }
+    }
+
     pub(crate) fn counters(&self, slot: Slot) -> Option<[Counter; 2]> {
         self.body(slot)
             .is_counted()

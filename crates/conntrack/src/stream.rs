@@ -19,6 +19,7 @@
 //! A stream that holds nothing owns no heap memory.
 
 use kinwall_terms::Reason;
+use serde::{Deserialize, Serialize};
 
 /// Most bytes that wait behind a gap, in one direction.
 pub const AHEAD_MAX_BYTES: usize = 16 * 1024;
@@ -33,13 +34,13 @@ pub const GAP_MAX_BYTES: usize = 64 * 1024;
 pub const UNREAD_MAX_BYTES: usize = 64 * 1024;
 
 /// One direction of a TCP connection, as its helper reads it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stream {
     state: State,
     held: Option<Box<Held>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 enum State {
     /// The beginning was not seen.
     #[default]
@@ -54,7 +55,7 @@ enum State {
 }
 
 /// What is kept between packets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Held {
     /// Bytes that connect to the beginning, not consumed; they end at `next`.
     unread: Vec<u8>,
@@ -62,7 +63,7 @@ struct Held {
     ahead: Vec<Ahead>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ahead {
     seq: u32,
     bytes: Vec<u8>,
@@ -92,6 +93,16 @@ impl Stream {
     /// A stream whose beginning was not seen.
     pub const fn new() -> Stream {
         Stream { state: State::Unknown, held: None }
+    }
+
+    /// The stream that somebody has kept, if it is one that could have come about; else one that
+    /// is not read.
+    pub fn sound(self) -> Stream {
+        let is_sound = match (self.state, &self.held) {
+            (State::Open { next, .. }, Some(held)) => held.is_sound(next),
+            (_, held) => held.is_none(),
+        };
+        if is_sound { self } else { Stream::new() }
     }
 
     /// The stream begins at `seq`: one after the sequence number of the SYN. A stream that was
@@ -323,6 +334,23 @@ impl Drop for Unread<'_> {
 impl Held {
     fn is_empty(&self) -> bool {
         self.unread.is_empty() && self.ahead.is_empty()
+    }
+
+    /// Whether it is within its limits, and what lies ahead of `next` in order.
+    fn is_sound(&self, next: u32) -> bool {
+        let mut end = 0;
+        let in_order = self.ahead.iter().all(|ahead| {
+            let at = ahead.seq.wrapping_sub(next) as usize;
+            let follows = at >= end.max(1) && !ahead.bytes.is_empty() && at <= GAP_MAX_BYTES;
+            end = at + ahead.bytes.len();
+            follows
+        });
+        let kept: usize = self.ahead.iter().map(|ahead| ahead.bytes.len()).sum();
+        in_order
+            && end <= GAP_MAX_BYTES
+            && self.unread.len() <= UNREAD_MAX_BYTES
+            && self.ahead.len() <= AHEAD_MAX_COUNT
+            && kept <= AHEAD_MAX_BYTES
     }
 
     /// Moves to `unread`, which now ends at `end`, the segments that connect to it.

@@ -14,6 +14,7 @@ use crate::view::{Master, Summary, View};
 use crate::{Changes, ConnectionEnd, Event, KeymapTaken, Stats};
 use kinwall_terms::ct::{CtFacts, Listed};
 use kinwall_terms::{Direction, EndsToo, KeymapRule, Status, Time, Tuple, Zone, ZoneScope};
+use serde::{Deserialize, Serialize};
 
 /// Most connections, whatever `nf_conntrack_max` says: 3 GiB of IPv4 connections.
 pub const CONNECTIONS_MAX: u32 = 1 << 24;
@@ -45,11 +46,11 @@ impl ConnId {
 }
 
 /// The number of a helper in the caller's list of helpers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HelperId(pub u8);
 
 /// The number of a timeout policy (`CT --timeout`), from [`Conntrack::add_timeout_policy`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PolicyId(pub(crate) u8);
 
 /// What only few connections have: a helper, a master, expectations, children.

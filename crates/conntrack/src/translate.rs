@@ -54,6 +54,16 @@ impl Translations {
             + self.masqueraded.len() * size_of::<(Slot, InterfaceName)>()
     }
 
+    /// Where the numbers that are chosen by chance stand.
+    pub(crate) fn chance(&self) -> u64 {
+        self.chance
+    }
+
+    /// Lets them go on from there.
+    pub(crate) fn set_chance(&mut self, chance: u64) {
+        self.chance = chance;
+    }
+
     fn random(&mut self) -> u16 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -98,8 +108,7 @@ impl<H> Conntrack<H> {
             self.stores.set_reply(slot, &reply);
             status |= manip.status();
             if manip == Manip::Source {
-                let key = self.source_key(slot);
-                self.translations.by_source.insert(key, slot);
+                self.note_source(slot);
             }
         }
         self.stores.body_mut(slot).status |= status;
@@ -140,6 +149,12 @@ impl<H> Conntrack<H> {
             0 => 0,
             bound => self.translations.random() % bound,
         }
+    }
+
+    /// Remembers a connection whose source is translated.
+    pub(crate) fn note_source(&mut self, slot: Slot) {
+        let key = self.source_key(slot);
+        self.translations.by_source.insert(key, slot);
     }
 
     /// Forgets the translation of a connection that goes.

@@ -4,6 +4,7 @@ use crate::{ConnId, ExpId, HelperId};
 use kinwall_terms::ct::Counter;
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{ChildNat, Direction, Status, Time, Tuple, Zone};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A connection at one moment.
@@ -72,7 +73,7 @@ pub struct Master {
 }
 
 /// The place where a packet's payload announced something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Announcement {
     /// Number of the packet.
     pub packet: u64,
@@ -81,7 +82,7 @@ pub struct Announcement {
 }
 
 /// What a payload named before translation, for the translation of the child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Saved {
     /// Address.
     pub address: IpAddr,

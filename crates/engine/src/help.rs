@@ -20,13 +20,13 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub struct HelpState {
     /// The helper's own memory.
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
     /// What the helper has asked to be remembered.
-    remembered: [u32; 2],
+    pub(crate) remembered: [u32; 2],
     /// The two directions of a TCP connection, for a helper that reads streams.
-    streams: [Stream; 2],
+    pub(crate) streams: [Stream; 2],
     /// The helper wants to see nothing more of this connection.
-    blind: bool,
+    pub(crate) blind: bool,
     /// What was rewritten, for when it is repeated: the helper reads it once.
     pub(crate) rewritten: Vec<Kept>,
 }

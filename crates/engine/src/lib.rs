@@ -28,6 +28,7 @@ mod rewrite;
 mod routes;
 pub mod settings;
 mod short;
+pub mod snapshot;
 pub mod trace;
 pub mod visit;
 
@@ -37,10 +38,12 @@ pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};
 pub use settings::{SettingError, Settings};
+pub use snapshot::{HelperName, Restored, Snapshot};
 pub use trace::{AssignedBy, Expecting, Rewritten, Step, Trace};
 pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 
 // What answers, events and rules are told in: who imports the engine needs no other crate.
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
+pub use kinwall_conntrack::snapshot as table;
 pub use kinwall_conntrack::{ConnectionEnd, Event, ExpectationView, HelperId, View};
 pub use kinwall_rules::eval::{RuleId, RuleRef};

@@ -21,6 +21,7 @@ use kinwall_terms::{
 };
 use kinwall_wire::rewrite::{CannotRewrite, Edits, move_numbers, with_payload};
 use kinwall_wire::{Headers, L4};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
@@ -309,6 +310,39 @@ pub(crate) struct Kept {
     /// From the first byte of its payload that was replaced to the last.
     bounds: Range<usize>,
     edits: Edits,
+}
+
+/// A [`Kept`] as plain data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeptSnapshot {
+    direction: Direction,
+    seq: u32,
+    /// Where each piece of the payload begins and ends, and what comes there.
+    pieces: Vec<(u16, u16, Vec<u8>)>,
+}
+
+impl Kept {
+    /// Copies it. No payload is longer than its places can say.
+    pub(crate) fn snapshot(&self) -> KeptSnapshot {
+        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let piece =
+            |(at, text): (Range<usize>, &[u8])| (place(at.start), place(at.end), text.to_vec());
+        let pieces = self.edits.iter().map(piece).collect();
+        KeptSnapshot { direction: self.direction, seq: self.seq, pieces }
+    }
+}
+
+impl KeptSnapshot {
+    /// `None` where nothing was rewritten.
+    pub(crate) fn restore(self) -> Option<Kept> {
+        let mut edits = Edits::default();
+        for (start, end, text) in self.pieces {
+            let place = usize::from(start)..usize::from(end.max(start));
+            edits.push(place, |out| out.extend_from_slice(&text));
+        }
+        let bounds = edits.bounds()?;
+        Some(Kept { direction: self.direction, seq: self.seq, bounds, edits })
+    }
 }
 
 /// Where the packet's own payload lies in what its helper was shown.

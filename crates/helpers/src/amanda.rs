@@ -29,6 +29,7 @@ use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Direction, Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `amanda`.
 pub static HELPER: Helper = Helper {
@@ -113,7 +114,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection (`strict`; `linux` remembers nothing).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     requests: strict::Requests,
 }

@@ -25,6 +25,7 @@ use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `ftp`.
 pub static HELPER: Helper = Helper {
@@ -117,7 +118,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a control connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     /// `linux`: where lines began, by direction.
     line_starts: [linux::LineStarts; 2],

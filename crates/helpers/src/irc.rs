@@ -25,6 +25,7 @@ use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Direction, Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `irc`.
 pub static HELPER: Helper = Helper {
@@ -101,7 +102,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of an IRC connection (`strict`; `linux` remembers nothing).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     session: strict::Session,
 }

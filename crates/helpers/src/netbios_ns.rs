@@ -19,6 +19,7 @@ use crate::helper::{Helper, Manual, PortsOption, Segment};
 use crate::registry::{self, HelperKind};
 use kinwall_terms::freedom::{End, Field};
 use kinwall_terms::{Family, L4Proto, Profile, Reason};
+use serde::{Deserialize, Serialize};
 
 /// The helper `netbios-ns`.
 pub static HELPER: Helper = Helper {
@@ -74,7 +75,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection: nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch;
 
 fn linux(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects) {

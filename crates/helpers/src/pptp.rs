@@ -39,6 +39,7 @@ use crate::rewrite::Following;
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{ChildNat, Direction, EndsToo, Family, KeymapRule, L4Proto, Profile, Tuple};
+use serde::{Deserialize, Serialize};
 
 /// The helper `pptp`.
 pub static HELPER: Helper = Helper {
@@ -138,7 +139,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a control connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     linux: linux::Session,
     strict: strict::Session,

@@ -2,6 +2,7 @@
 
 use crate::helper::Helper;
 use crate::rewrite::Ports;
+use serde::{Deserialize, Serialize};
 
 /// One row per helper: its kind and its module, which holds `HELPER` and `Scratch`.
 macro_rules! helpers {
@@ -26,7 +27,7 @@ macro_rules! helpers {
         }
 
         /// What a helper remembers of a connection; bounded, and typed per helper.
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, Serialize, Deserialize)]
         pub enum Scratch {
             $(
                 #[doc = concat!("Of the helper `", stringify!($kind), "`.")]

@@ -5,6 +5,7 @@
 
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{ChildNat, Direction};
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -125,7 +126,7 @@ pub enum Ledger {
 
 /// Ports that the messages of a connection have named, and what they became: the same port gets
 /// the same name again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ports {
     /// By the end that named it, and for the other end what that became; 0: none.
     signalling: [u16; 2],

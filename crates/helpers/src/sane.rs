@@ -26,6 +26,7 @@ use crate::registry::HelperKind;
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `sane`.
 pub static HELPER: Helper = Helper {
@@ -83,7 +84,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a control connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     /// `linux`: the next segment of the responder is the reply to NET_START.
     started: bool,

@@ -36,6 +36,7 @@ use crate::options::{OptionIndex, OptionKind, OptionSpec, Quantity};
 use crate::registry::HelperKind;
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `sip`.
 pub static HELPER: Helper = Helper {
@@ -217,7 +218,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a signalling connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     /// `strict`: how far the connection has come.
     reading: strict::Reading,

@@ -21,6 +21,7 @@ use crate::rewrite::Following;
 use kinwall_terms::expectation::Expected;
 use kinwall_terms::freedom::{Announcer, End, Field, ProtoField, Row};
 use kinwall_terms::{Direction, Family, L4Proto, Profile, Reason};
+use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hasher};
 
 /// The helper `tftp`.
@@ -83,7 +84,7 @@ const MANUAL: Manual = Manual {
 const REQUEST_MAX_BYTES: usize = 512;
 
 /// What the helper remembers: the request that was made, as a hash (`strict`).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     request: Option<u64>,
 }

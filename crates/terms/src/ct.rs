@@ -1,6 +1,7 @@
 //! What connection tracking says of a packet and of a connection, as far as a rule may ask.
 
 use crate::{Direction, Tuple};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What `--ctstate` matches; decided once per packet, at the tracking stage.
@@ -40,7 +41,7 @@ impl fmt::Display for CtState {
 bitflags::bitflags! {
     /// Facts about a connection, with Linux's bit numbers
     /// (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
     pub struct Status: u16 {
         /// Created through an expectation; never changes afterwards.
         const EXPECTED = 1 << 0;
@@ -79,7 +80,7 @@ impl Status {
 }
 
 /// Packets and bytes seen in one direction (network-layer length), when accounting is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
     /// Packets.
     pub packets: u64,

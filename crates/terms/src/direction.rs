@@ -1,9 +1,10 @@
 //! The two directions of a connection.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Direction of a packet within its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// The direction of the first packet.
     Original,

@@ -1,10 +1,11 @@
 //! The expectation a helper proposes.
 
 use crate::{L4Proto, Tuple};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A piece of the payload: offset from its first byte, and length, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// Offset of the first byte.
     pub offset: u32,
@@ -14,7 +15,7 @@ pub struct Span {
 
 bitflags::bitflags! {
     /// Flags of an expectation, with Linux's bit numbers.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
     pub struct ExpectationFlags: u8 {
         /// Stays after a match, until it times out.
         const PERMANENT = 1;
@@ -27,7 +28,7 @@ bitflags::bitflags! {
 
 /// Which bits of the source of an expected tuple are compared. The destination, the protocol
 /// and the family always compare exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceMask {
     /// Address mask: all ones (exact), all zeroes (anybody), or a netmask.
     pub address: IpAddr,
@@ -36,7 +37,7 @@ pub struct SourceMask {
 }
 
 /// An announced tuple, as a helper proposes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Expected {
     /// What the first packet of the child must look like, under `mask`.
     pub tuple: Tuple,

@@ -1,9 +1,11 @@
 //! Interface names.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The name of a network interface: 1 to 15 bytes, zero-padded, as in Linux (`IFNAMSIZ` 16).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct InterfaceName([u8; 16]);
 
 impl InterfaceName {
@@ -40,6 +42,20 @@ impl InterfaceName {
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|&b| b == 0).unwrap_or(16);
         std::str::from_utf8(&self.0[..length]).unwrap_or("?")
+    }
+}
+
+impl TryFrom<String> for InterfaceName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<InterfaceName, String> {
+        InterfaceName::new(&name).ok_or_else(|| format!("{name:?} is no name of an interface"))
+    }
+}
+
+impl From<InterfaceName> for String {
+    fn from(name: InterfaceName) -> String {
+        name.as_str().to_owned()
     }
 }
 

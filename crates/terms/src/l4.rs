@@ -1,9 +1,10 @@
 //! Transport protocol numbers.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A protocol number as in the IPv4 header, or at the end of the IPv6 extension headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct L4Proto(pub u8);
 
 impl L4Proto {

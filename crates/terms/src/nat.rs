@@ -1,6 +1,7 @@
 //! Address translation: which end of a connection changes, and what it may become.
 
 use crate::{Hook, Status};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// The end of a packet that a translation changes ("manip" in Linux).
@@ -71,7 +72,7 @@ impl NatRange {
 }
 /// How the child of a translated connection is translated. What is saved of the announcement is
 /// its direction, opposite to its packet's, and a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChildNat {
     /// Each end sees of the other what it sees of it in the master; the destination has the saved
     /// port.

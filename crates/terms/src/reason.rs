@@ -1,11 +1,14 @@
 //! Why a packet was dropped, or is INVALID, or a helper believed nothing.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// A named cause. The names are stable: programs may compare them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
         #[repr(u8)]
         pub enum Reason { $($(#[$doc])* $variant,)* }
 
@@ -149,6 +152,21 @@ reasons! {
     GuardNetwork = "guard-network",
     /// The guard allows no more expectations for this peer.
     GuardLimit = "guard-limit",
+}
+
+impl TryFrom<String> for Reason {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Reason, String> {
+        let found = Reason::ALL.iter().find(|reason| reason.name() == name);
+        found.copied().ok_or_else(|| format!("there is no reason {name:?}"))
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> String {
+        reason.name().to_owned()
+    }
 }
 
 impl fmt::Display for Reason {

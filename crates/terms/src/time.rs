@@ -1,10 +1,13 @@
 //! Instants that come in as arguments.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z (or any other start; only differences
 /// matter, except for the `time` match).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Time(pub u64);
 
 impl Time {

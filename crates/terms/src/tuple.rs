@@ -1,6 +1,7 @@
 //! Tuples: addresses, ports or ids, and protocol of one direction.
 
 use crate::{Family, L4Proto};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 /// What the port fields hold depends on the protocol: ports for TCP, UDP, UDPlite, SCTP and
 /// DCCP; for ICMP and ICMPv6 `sport` is the identifier and `dport` is `type << 8 | code`; for
 /// GRE version 1 the two call ids; zero for everything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tuple {
     /// Source address.
     pub src: IpAddr,

@@ -1,9 +1,10 @@
 //! Conntrack zones: numbers that separate tables.
 
 use crate::Direction;
+use serde::{Deserialize, Serialize};
 
 /// In which direction a zone id is in force; the other direction uses 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ZoneScope {
     /// `CT --zone`.
     #[default]
@@ -15,7 +16,7 @@ pub enum ZoneScope {
 }
 
 /// A zone id and its scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Zone {
     /// 0 is the default zone.
     pub id: u16,

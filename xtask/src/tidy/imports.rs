@@ -20,7 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernel", &["terms", "wire", "topology"]),
     ("machine", &["terms", "topology"]),
     ("replay", &["terms", "wire", "topology", "engine"]),
-    ("gateway", &["terms", "wire", "topology", "rules", "engine"]),
+    ("gateway", &["terms", "wire", "topology", "rules", "engine", "state"]),
+    ("state", &["terms", "conntrack", "engine"]),
     ("cli", LIBRARIES),
     (
         "sim",
@@ -38,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "kernel",
             "machine",
             "replay",
+            "state",
         ],
     ),
     ("xtask", LIBRARIES),
@@ -59,6 +61,7 @@ const LIBRARIES: &[&str] = &[
     "machine",
     "replay",
     "gateway",
+    "state",
 ];
 
 /// Nobody imports these, not even for tests: they are doors, not rooms.

@@ -9,9 +9,10 @@
 use super::{Change, Judgement, Opening, Packet, ProtoState, Standing, Tunables};
 use kinwall_terms::{Direction, Reason};
 use kinwall_wire::{Dccp, L4};
+use serde::{Deserialize, Serialize};
 
 /// The state of a connection as the tracker sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum DccpState {
     /// A Request was seen.
@@ -94,7 +95,7 @@ impl Timeouts {
 }
 
 /// What is remembered of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Sequence number of the Response.
     handshake_seq: u64,

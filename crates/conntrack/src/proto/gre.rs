@@ -6,9 +6,10 @@
 
 use super::{Change, Judgement, Opening, ProtoState, Standing};
 use kinwall_terms::Status;
+use serde::{Deserialize, Serialize};
 
 /// The GRE timeouts, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
     /// `nf_conntrack_gre_timeout`: until an answer was seen.
     pub one_way_s: u32,
@@ -23,7 +24,7 @@ impl Default for Timeouts {
 }
 
 /// The timeouts that hold for the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     timeouts: Timeouts,
 }

@@ -3,6 +3,7 @@
 use super::{Timeouts, Tunables, dccp, generic, gre, icmp, sctp, tcp, udp};
 use kinwall_terms::{Direction, L4Proto, Reason, Status, Time};
 use kinwall_wire::Headers;
+use serde::{Deserialize, Serialize};
 
 /// A packet as the trackers see it.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +118,7 @@ pub struct Opening {
 }
 
 /// What a tracker remembers of a connection.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ProtoState {
     /// TCP.
     Tcp(tcp::State),
@@ -152,6 +153,14 @@ impl ProtoState {
             | ProtoState::Icmpv6
             | ProtoState::Gre(_)
             | ProtoState::Generic => None,
+        }
+    }
+
+    /// Moves the instants that are remembered by so many nanoseconds, for a clock that stands
+    /// elsewhere.
+    pub(crate) fn shift(&mut self, ns: i64) {
+        if let ProtoState::Udp(state) = self {
+            state.shift(ns);
         }
     }
 

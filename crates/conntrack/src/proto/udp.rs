@@ -8,6 +8,7 @@ use super::{Change, Judgement, Opening, Packet, ProtoState, Standing, Tunables};
 use kinwall_terms::{Family, L4Proto, Reason, Status, Time};
 use kinwall_wire::checksum::Sum;
 use kinwall_wire::{L4, Udp};
+use serde::{Deserialize, Serialize};
 
 /// How long after its first packet a conversation counts as a stream.
 const STREAM_AGE_S: u32 = 2;
@@ -30,10 +31,17 @@ impl Default for Timeouts {
 }
 
 /// What is remembered of a UDP conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The conversation is a stream strictly after this instant.
     stream_after: Time,
+}
+
+impl State {
+    /// Moves the instant by so many nanoseconds.
+    pub(crate) fn shift(&mut self, ns: i64) {
+        self.stream_after = Time(self.stream_after.0.saturating_add_signed(ns));
+    }
 }
 
 /// Judges the first UDP packet.

@@ -6,6 +6,7 @@ mod icmp;
 mod life;
 mod limits;
 mod reference;
+mod snapshot;
 mod states;
 mod support;
 mod zones;

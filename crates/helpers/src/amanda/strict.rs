@@ -7,6 +7,7 @@ use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, Reason};
+use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hasher};
 
 /// Longest header line (`parse_pkt_header` reads into 256 bytes).
@@ -22,14 +23,14 @@ const STREAMS: [&[u8]; 4] = [b"DATA", b"MESG", b"INDEX", b"STATE"];
 const REQUESTS_MAX_COUNT: usize = 2;
 
 /// The latest requests.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Requests {
     latest: [Request; REQUESTS_MAX_COUNT],
     next: u8,
 }
 
 /// A request, by hashes that cannot be 0.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Request {
     /// Its handle and sequence number; 0: no request.
     name: u64,

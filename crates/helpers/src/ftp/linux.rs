@@ -8,11 +8,12 @@ use crate::registry::Scratch;
 use crate::rewrite::{Following, Form, Named};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::{Direction, Family, L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Sequence numbers at which a line of one direction begins. The first segment of a direction is
 /// at none of them, so it is never parsed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct LineStarts {
     seqs: [u32; 2],
     count: u8,

@@ -19,6 +19,7 @@ use crate::registry::Scratch;
 use crate::rewrite::{self, Following, Form};
 use kinwall_terms::expectation::{Expected, Span};
 use kinwall_terms::{Direction, Family, L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Longest line that is read, with its end: a path of 4096 bytes and its verb.
@@ -29,7 +30,7 @@ pub(super) const LINE_MAX_BYTES: usize = 4608;
 const WAITING_MAX_COUNT: usize = 16;
 
 /// How far a session has come.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     /// How many unread bytes of either direction hold no line end.
     searched: [u16; 2],
@@ -238,7 +239,7 @@ fn propose(line: &Text<'_>, from: usize, named: &Named, effects: &mut Effects) {
 }
 
 /// The commands that matter here; every other command of FTP is `Other`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Verb {
     #[default]
     Other,
@@ -282,7 +283,7 @@ const OTHER_VERBS: &[&[u8]] = &[
 ];
 
 /// Commands without their final reply, oldest first.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Waiting {
     verbs: [Verb; WAITING_MAX_COUNT],
     count: u8,

@@ -7,6 +7,7 @@ use super::rewrite;
 use crate::effects::{Effect, Effects, Pair};
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 
 /// Channels announced by one OpenLogicalChannel or its Ack: media and control, forward and
 /// reverse, so at most four addresses.
@@ -101,7 +102,7 @@ fn is_just_proposed(message: &Message<'_>, address: &Address, effects: &Effects)
 const OPEN_MAX_COUNT: usize = 8;
 
 /// The channels that wait for their Ack (`strict`).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Waiting {
     /// Numbers by who opened the channel, oldest first.
     numbers: [[u16; OPEN_MAX_COUNT]; 2],

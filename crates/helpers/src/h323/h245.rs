@@ -25,6 +25,7 @@ use crate::options::Quantity;
 use crate::registry::HelperKind;
 use crate::rewrite::Ports;
 use kinwall_terms::{Family, L4Proto};
+use serde::{Deserialize, Serialize};
 
 /// The helper `H.245`.
 pub static HELPER: Helper = Helper {
@@ -77,7 +78,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     pub(crate) ports: Ports,
     /// `linux`: headers that came alone, by direction.

@@ -27,6 +27,7 @@ use crate::registry::HelperKind;
 use crate::rewrite::{Ledger, Ports};
 use kinwall_terms::freedom::{Announcer, Field, Row};
 use kinwall_terms::{Family, L4Proto, Profile, Reason};
+use serde::{Deserialize, Serialize};
 
 /// The helper `Q.931`.
 pub static HELPER: Helper = Helper {
@@ -116,7 +117,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     pub(crate) ports: Ports,
     /// `linux`: headers that came alone, by direction.

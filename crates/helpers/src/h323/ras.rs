@@ -27,6 +27,7 @@ use crate::registry::HelperKind;
 use crate::rewrite::Ports;
 use kinwall_terms::freedom::{Announcer, End, Field, Row};
 use kinwall_terms::{Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `RAS`.
 pub static HELPER: Helper = Helper {
@@ -151,7 +152,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch {
     pub(crate) ports: Ports,
     linux: linux::Registration,

@@ -4,6 +4,8 @@
 //! frame = 3 0 length(2, counts these four bytes) message
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 4;
 
@@ -25,7 +27,7 @@ pub(super) struct Frame<'a> {
 /// It wants them whole in one segment; what is not one ends the segment. One old program sends
 /// the header in a segment of its own, so a segment of four bytes that announce more than that
 /// is remembered, and the next segment that does not begin as a frame is taken for the message.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Segments {
     /// Bytes of a message whose header came alone.
     announced: u16,

@@ -7,6 +7,7 @@ use crate::grammar::number;
 use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::{Direction, Reason};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Longest line that is read, with its end: 8191 bytes of tags and 512 of message (IRCv3 message
@@ -31,7 +32,7 @@ const BEFORE_REGISTRATION: [&[u8]; 11] = [
 const KINDS: [&[u8]; 5] = [b"SEND", b"CHAT", b"MOVE", b"TSEND", b"SCHAT"];
 
 /// How far a session has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     /// How many unread bytes of either direction hold no line end.
     searched: [u16; 2],

@@ -27,9 +27,10 @@ use crate::effects::{Effect, Effects, Whose, span};
 use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::{Direction, KeymapRule, Reason};
+use serde::{Deserialize, Serialize};
 
 /// The control connection, in the order in which Linux compares it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Control {
     #[default]
     None,
@@ -40,7 +41,7 @@ enum Control {
 }
 
 /// The last call that was heard of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Call {
     #[default]
     None,
@@ -53,7 +54,7 @@ enum Call {
 }
 
 /// What Linux remembers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     control: Control,
     call: Call,

@@ -29,6 +29,7 @@ use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{Direction, KeymapRule, Reason};
+use serde::{Deserialize, Serialize};
 
 /// Calls of a control connection that are followed; one more is not.
 pub(super) const CALLS_MAX_COUNT: usize = 8;
@@ -37,7 +38,7 @@ pub(super) const CALLS_MAX_COUNT: usize = 8;
 const VERSION: u16 = 0x0100;
 
 /// How far the control connection has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Control {
     #[default]
     None,
@@ -47,7 +48,7 @@ enum Control {
 }
 
 /// What is remembered of a control connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     control: Control,
     /// At most [`CALLS_MAX_COUNT`].
@@ -55,7 +56,7 @@ pub(super) struct Session {
 }
 
 /// A call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Call {
     /// The end that is its PNS; the other one is its PAC.
     pns: Direction,

@@ -9,6 +9,7 @@ use crate::effects::{Effects, span};
 use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::{Direction, Reason};
+use serde::{Deserialize, Serialize};
 
 /// What is kept of either direction until it is whole: the longest head of a request, or a reply
 /// with its string.
@@ -32,7 +33,7 @@ const SET_AUTO: u32 = 2;
 const BYTE_ORDERS: [u32; 2] = [0x1234, 0x4321];
 
 /// How far a session has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     stage: Stage,
     /// Nothing has come back since the latest request.
@@ -42,7 +43,7 @@ pub(super) struct Session {
 }
 
 /// What the responder says next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     /// Nothing was asked yet.
     #[default]

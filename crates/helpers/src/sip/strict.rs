@@ -34,12 +34,13 @@ use calls::Session;
 use kinwall_terms::expectation::Span;
 use kinwall_terms::{L4Proto, Reason};
 use message::{Extent, FirstLine, Message};
+use serde::{Deserialize, Serialize};
 
 /// Longest message that is read, headers and body.
 pub(super) const MESSAGE_MAX_BYTES: usize = 32 * 1024;
 
 /// How far a connection has come.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reading {
     /// Over TCP, by direction.
     pending: [Pending; 2],
@@ -50,7 +51,7 @@ pub(super) struct Reading {
 }
 
 /// What is known of the message that a stream's unread bytes begin with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Pending {
     /// So many bytes hold no end of its first line.
     Line(u16),

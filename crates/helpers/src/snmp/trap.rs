@@ -9,6 +9,7 @@ use crate::effects::Effects;
 use crate::helper::{Helper, Manual, PortsOption, Segment};
 use crate::registry::{self, HelperKind};
 use kinwall_terms::{Family, L4Proto, Profile};
+use serde::{Deserialize, Serialize};
 
 /// The helper `snmp_trap`.
 pub static HELPER: Helper = Helper {
@@ -47,7 +48,7 @@ const MANUAL: Manual = Manual {
 };
 
 /// What the helper remembers of a connection: nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scratch;
 
 fn linux(segment: &Segment<'_>, _: &mut registry::Scratch, effects: &mut Effects) {

@@ -2,9 +2,10 @@
 
 use kinwall_terms::Direction;
 use kinwall_wire::sctp::chunk;
+use serde::{Deserialize, Serialize};
 
 /// The state of an association as the tracker sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum SctpState {
     /// An INIT was seen, or the association is over.

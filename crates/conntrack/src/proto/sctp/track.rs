@@ -7,6 +7,7 @@ use crate::proto::{Change, Judgement, Opening, Packet, ProtoState, Standing, Tun
 use kinwall_terms::{Direction, Reason};
 use kinwall_wire::sctp::chunk;
 use kinwall_wire::{L4, Sctp};
+use serde::{Deserialize, Serialize};
 
 /// Chunks that have a rule of their own for the tag; only packets without any of them must
 /// carry the tag of their direction.
@@ -24,7 +25,7 @@ const OWN_TAG_RULE: [u8; 7] = [
 const NEVER_FIRST: [u8; 3] = [chunk::ABORT, chunk::SHUTDOWN_COMPLETE, chunk::COOKIE_ACK];
 
 /// What is remembered of an association.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The tag that packets of each direction carry; 0 while unknown.
     tags: [u32; 2],

@@ -4,9 +4,10 @@ use crate::proto::{Packet, Tunables};
 use kinwall_terms::Reason;
 use kinwall_wire::tcp::{self, Options};
 use kinwall_wire::{L4, Tcp, TcpFlags};
+use serde::{Deserialize, Serialize};
 
 /// What a segment is, by its flags; the first that applies counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub(super) enum Class {
     Syn,

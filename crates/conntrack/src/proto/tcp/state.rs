@@ -3,9 +3,10 @@
 use super::options::Offer;
 use super::segment::{Class, Segment};
 use kinwall_terms::Direction;
+use serde::{Deserialize, Serialize};
 
 /// The state of a TCP connection as the tracker sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum TcpState {
     /// A SYN was seen.
@@ -61,7 +62,7 @@ impl TcpState {
 
 bitflags::bitflags! {
     /// Facts about one end, with the bit numbers ctnetlink shows.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub(super) struct Traits: u8 {
         /// It offered window scaling.
         const SCALES = 1 << 0;
@@ -165,7 +166,7 @@ impl Flow {
 }
 
 /// A TCP connection as the table keeps it: 56 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     end: [u32; 2],
     max_end: [u32; 2],

@@ -9,9 +9,10 @@ use crate::h323::tables::CONTROL_MESSAGE;
 use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::{L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 
 /// How far a negotiation has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     /// A direction has begun with a message of H.245.
     begun: [bool; 2],

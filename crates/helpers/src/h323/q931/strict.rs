@@ -17,9 +17,10 @@ use crate::h323::tables::USER_INFORMATION;
 use crate::helper::Segment;
 use crate::registry::Scratch;
 use kinwall_terms::{Direction, Reason};
+use serde::{Deserialize, Serialize};
 
 /// How far a call has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     /// Its reference.
     call: Option<u16>,

@@ -12,12 +12,13 @@ use crate::registry::{HelperKind, Scratch};
 use crate::rewrite::Ports;
 use kinwall_terms::expectation::ExpectationFlags;
 use kinwall_terms::{L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 
 /// How long a connection lives after a URQ, in seconds: until it was answered.
 const URQ_TIMEOUT_S: u32 = 30;
 
 /// What is remembered of a registration.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Registration {
     /// How long it lives, in seconds.
     ttl_s: u32,

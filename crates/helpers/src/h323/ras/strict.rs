@@ -16,6 +16,7 @@ use crate::registry::{HelperKind, Scratch};
 use crate::rewrite::Ports;
 use kinwall_terms::expectation::{ExpectationFlags, Expected};
 use kinwall_terms::{Direction, L4Proto, Reason};
+use serde::{Deserialize, Serialize};
 
 /// Requests without an answer that are remembered; a further one takes the place of the oldest.
 const ASKED_MAX_COUNT: usize = 6;
@@ -27,7 +28,7 @@ const TTL_MAX_S: u32 = 86_400;
 const URQ_TIMEOUT_S: u32 = 30;
 
 /// What is remembered of an endpoint and its gatekeeper.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     asked: [Option<Asked>; ASKED_MAX_COUNT],
     /// Of the last RRQ: the port at which calls are taken, and how long it is to live.
@@ -36,7 +37,7 @@ pub(super) struct Session {
 }
 
 /// A request without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Asked {
     answer: Answer,
     by: Direction,
@@ -44,7 +45,7 @@ struct Asked {
 }
 
 /// What answers a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Answer {
     Gatekeeper,
     Registration,

@@ -4,6 +4,7 @@ use super::register::Registration;
 use super::{Letter, media, register};
 use crate::effects::Effects;
 use kinwall_terms::{Direction, Reason, Tuple};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -17,7 +18,7 @@ const TRANSACTIONS_MAX_COUNT: usize = 64;
 const CALLS_MAX_COUNT: usize = 32;
 
 /// What was said over a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
     transactions: VecDeque<Transaction>,
     calls: VecDeque<Call>,
@@ -25,7 +26,7 @@ pub(super) struct Session {
 }
 
 /// A request, by what its answers repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Transaction {
     key: Key,
     /// Who asked.
@@ -33,7 +34,7 @@ struct Transaction {
     asked: Asked,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Key {
     branch: u64,
     call_id: u64,
@@ -55,7 +56,7 @@ impl Key {
 }
 
 /// What a request asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Asked {
     /// Something about the call with this number.
     Call(u32),
@@ -64,7 +65,7 @@ enum Asked {
 }
 
 /// A call, by its Call-ID and its caller's tag: the called end may be several.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     number: u32,
     call_id: u64,
@@ -112,7 +113,7 @@ impl Session {
         }
         let (key, from) = (Key::of(&letter.message), letter.segment.direction);
         self.transactions.retain(|known| (known.key, known.from) != (key, from));
-        if self.transactions.len() == TRANSACTIONS_MAX_COUNT {
+        if self.transactions.len() >= TRANSACTIONS_MAX_COUNT {
             self.transactions.pop_front();
         }
         self.transactions.push_back(Transaction { key, from, asked });
@@ -146,7 +147,7 @@ impl Session {
 
     /// Enters a new call; where it stands.
     fn begin(&mut self, message: &Message<'_>, caller: Direction) -> usize {
-        if self.calls.len() == CALLS_MAX_COUNT {
+        if self.calls.len() >= CALLS_MAX_COUNT {
             self.calls.pop_front();
         }
         self.last_call = self.last_call.wrapping_add(1);

@@ -5,6 +5,7 @@
 
 use super::value;
 use crate::grammar::{line, number};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Contact lines that a message may have.
@@ -43,7 +44,7 @@ pub(super) enum Start {
 }
 
 /// The methods that matter here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Method {
     Invite,
     Ack,

@@ -10,6 +10,7 @@ use crate::sip::rewrite::following;
 use crate::sip::{DIRECT_SIGNALLING, SIGNALLING};
 use kinwall_terms::expectation::{ExpectationFlags, Expected, Span};
 use kinwall_terms::{Direction, Reason};
+use serde::{Deserialize, Serialize};
 
 /// For how long a registration is believed at most, whatever the registrar says.
 const REGISTRATION_MAX_S: u32 = 86_400;
@@ -18,7 +19,7 @@ const REGISTRATION_MAX_S: u32 = 86_400;
 const REGISTRATION_DEFAULT_S: u32 = 3600;
 
 /// What a REGISTER asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Registration {
     /// The port of the phone's own contact, when it names one.
     port: Option<u16>,

@@ -1,0 +1,22 @@
+//! The state of a gateway, kept and shown: a file that a restart goes on from.
+//!
+//! ```text
+//! file.rs     the state file: written whole or not at all, refused when it is not one
+//! ```
+//!
+//! ```no_run
+//! # use kinwall_engine::Engine;
+//! # use kinwall_terms::Time;
+//! # fn gateway(engine: &mut Engine, now: Time) -> Result<(), Box<dyn std::error::Error>> {
+//! let path = std::path::Path::new("/var/lib/kinwall/state");
+//! if let Some(snapshot) = kinwall_state::read(path)? {
+//!     engine.restore(now, snapshot)?;
+//! }
+//! kinwall_state::write(path, &engine.snapshot(now))?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod file;
+
+pub use file::{StateError, VERSION, decode, decode_body, encode, read, write};
