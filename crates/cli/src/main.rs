@@ -5,6 +5,7 @@
 mod apply;
 mod args;
 mod command;
+mod control;
 mod failure;
 mod json;
 mod live;
@@ -56,6 +57,7 @@ enum Command {
     Topology(command::topology::TopologyArgs),
     Helpers(command::helpers::HelpersArgs),
     Run(command::run::RunArgs),
+    Ctl(command::ctl::CtlArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Topology(args) => command::topology::run(args),
         Command::Helpers(args) => command::helpers::run(args),
         Command::Run(args) => command::run::run(args),
+        Command::Ctl(args) => command::ctl::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The file of `kinwall run`, read: every mistake in it with its place.
 
+use crate::control::SOCKET;
 use crate::failure::Failure;
 use crate::render::Mistake;
 use crate::source;
@@ -21,6 +22,8 @@ pub(crate) struct RunFile {
     pub(crate) sets: Vec<PathBuf>,
     /// How packets come here.
     pub(crate) plan: Plan,
+    /// Where questions are answered.
+    pub(crate) control: PathBuf,
     /// How helpers read.
     pub(crate) profile: Profile,
     /// Sysctls, module options and guards, in order.
@@ -47,6 +50,7 @@ const KEYS: &[&str] = &[
     "forward_while_down",
     "input_while_down",
     "management",
+    "control",
     "profile",
     "sysctl",
     "modules",
@@ -74,6 +78,7 @@ impl RunFile {
             rules: [None, None],
             sets: Vec::new(),
             plan,
+            control: PathBuf::from(SOCKET),
             profile: Profile::Strict,
             settings: Vec::new(),
             name: path.display().to_string(),
@@ -130,6 +135,10 @@ impl RunFile {
                     let wrong = |_| Wrong::new(span, "no address and no network", right);
                     self.plan.management.push(net.map_err(wrong)?);
                 }
+            }
+            "control" => {
+                let right = "control = \"/run/kinwall/control.sock\"";
+                self.control = folder.join(string(node, right)?);
             }
             "profile" => {
                 let right = "profile = \"strict\", or \"linux\"";

@@ -53,6 +53,8 @@ pub use proto::Timeouts;
 pub use sequence::{Growth, Moved, REWRITES_MAX};
 pub use settings::{FragmentLimits, SettingError, Settings};
 pub use stats::Stats;
-pub use table::{CONNECTIONS_MAX, ConnId, Conntrack, HelperId, POLICIES_MAX, PolicyId};
+pub use table::{
+    CONNECTIONS_MAX, ConnId, ConnectionCursor, Conntrack, HelperId, POLICIES_MAX, PolicyId,
+};
 pub use track::{Candidate, Found, PacketCt, Prepared, Preparer, Template, Tracked};
 pub use view::{Announcement, ExpectationView, Master, Saved, Summary, View};

@@ -13,7 +13,7 @@ use kinwall_terms::ct::Counter;
 use kinwall_terms::{Direction, Family, Status, Time, Tuple};
 
 /// A slot of either store: the top bit is set for IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
@@ -39,6 +39,11 @@ impl Slot {
     #[inline]
     fn number(self) -> u32 {
         self.0 & !Slot::IPV6
+    }
+
+    /// The slot behind it.
+    pub(crate) fn next(self) -> Slot {
+        Slot(self.0.saturating_add(1))
     }
 
     #[cfg(test)]
@@ -522,8 +527,17 @@ impl Stores {
 
     /// Every slot that is taken, IPv4 first, in order of slots.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        let v4 = (0..self.v4.records.reached()).map(Slot::v4);
-        let v6 = (0..self.v6.records.reached()).map(Slot::v6);
+        self.slots_from(Slot(0))
+    }
+
+    /// Every slot that is taken, from `first` on.
+    pub(crate) fn slots_from(&self, first: Slot) -> impl Iterator<Item = Slot> + '_ {
+        let (first4, first6) = match first.family() {
+            Family::Ipv4 => (first.number(), 0),
+            Family::Ipv6 => (u32::MAX, first.number()),
+        };
+        let v4 = (first4..self.v4.records.reached()).map(Slot::v4);
+        let v6 = (first6..self.v6.records.reached()).map(Slot::v6);
         v4.chain(v6).filter(|&slot| self.body(slot).serial != 0)
     }
 

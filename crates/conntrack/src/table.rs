@@ -22,6 +22,10 @@ pub const CONNECTIONS_MAX: u32 = 1 << 24;
 /// Most timeout policies.
 pub const POLICIES_MAX: usize = u8::MAX as usize;
 
+/// A place in the list of connections; the default is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCursor(Slot);
+
 /// A handle of a connection; stale handles are recognised, and everything asked of one is
 /// answered as if the connection had never been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -225,11 +229,22 @@ impl<H> Conntrack<H> {
     /// All connections, in no particular but a repeatable order; unconfirmed ones included,
     /// expired ones not.
     pub fn connections(&self, now: Time) -> impl Iterator<Item = View> + '_ {
+        self.connections_from(ConnectionCursor::default(), now).map(|(_, view)| view)
+    }
+
+    /// The same from a place on, each with the place behind it: for who lists a large table in
+    /// several steps. What comes and goes in between is listed or is not; what stays is, once.
+    pub fn connections_from(
+        &self,
+        from: ConnectionCursor,
+        now: Time,
+    ) -> impl Iterator<Item = (ConnectionCursor, View)> + '_ {
         let lives = move |slot: &Slot| {
             let body = self.stores.body(*slot);
             !body.is_dying() && (!body.is_confirmed() || body.deadline > now)
         };
-        self.stores.slots().filter(lives).map(|slot| self.view(slot))
+        let slots = self.stores.slots_from(from.0).filter(lives);
+        slots.map(|slot| (ConnectionCursor(slot.next()), self.view(slot)))
     }
 
     /// The connection in the table that has `tuple` in one of its directions.

@@ -45,5 +45,7 @@ pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 // What answers, events and rules are told in: who imports the engine needs no other crate.
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
 pub use kinwall_conntrack::snapshot as table;
-pub use kinwall_conntrack::{ConnectionEnd, Event, ExpectationView, HelperId, View};
+pub use kinwall_conntrack::{
+    ConnId, ConnectionCursor, ConnectionEnd, Event, ExpId, ExpectationView, HelperId, View,
+};
 pub use kinwall_rules::eval::{RuleId, RuleRef};

@@ -1,12 +1,28 @@
-//! Other rules, while connections are tracked.
+//! What is changed by hand while connections are tracked: the rules, and the tables.
 
 use crate::engine::Engine;
+use kinwall_conntrack::{ConnId, ExpId};
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
 use kinwall_terms::Family;
 
 impl Engine {
+    /// Removes a connection, and its expectations. False: there is no such one.
+    pub fn delete(&mut self, id: ConnId) -> bool {
+        self.conntrack.kill(id)
+    }
+
+    /// Removes an expectation. False: there is no such one.
+    pub fn delete_expectation(&mut self, id: ExpId) -> bool {
+        self.conntrack.remove_expectation(id)
+    }
+
+    /// Removes every connection and expectation.
+    pub fn flush(&mut self) {
+        self.conntrack.flush();
+    }
+
     /// From now on these rules and sets hold. Connections and expectations stay, and what a rule
     /// has given them; counters begin anew, and so does what rules remember of packets. Whether
     /// connections are translated stays as it was said last ([`Engine::set_translation`]), for

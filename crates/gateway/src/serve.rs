@@ -46,8 +46,9 @@ pub trait Host {
     /// What wakes the loop besides packets: the socket of whoever asks questions.
     fn wakes(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Between two batches of packets, and at least twice a second.
-    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time);
+    /// Between two batches of packets, and at least twice a second. True: it has more to do, and
+    /// is to be called again at once.
+    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> bool;
 
     /// The loop has ended, and no packet comes any more.
     fn ending(&mut self, engine: &mut Engine, now: Time);
@@ -141,7 +142,7 @@ impl Running {
             if engine.next_deadline().is_some_and(|deadline| deadline <= now) {
                 engine.expire(now, EXPIRE_AT_ONCE);
             }
-            host.between(engine, &self.judge.counts, now);
+            more |= host.between(engine, &self.judge.counts, now);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod ctl;
 pub(crate) mod explain;
 pub(crate) mod helpers;
 pub(crate) mod policy;

@@ -1,5 +1,7 @@
 //! `kinwall run`: a live gateway.
 
+use crate::control::answer::Facts;
+use crate::control::server::Server;
 use crate::failure::Failure;
 use crate::rule_files::Rules;
 use crate::run_file::RunFile;
@@ -14,6 +16,7 @@ use kinwall_terms::{Family, KernelVersion, Time};
 use kinwall_topology::Topology;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Decide about the packets of this machine: a live gateway
 ///
@@ -68,7 +71,15 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     engine = engine.with_sets(build.sets);
     engine.set_translation(true);
     let plan = file.plan.clone();
-    let mut live = Live { path: args.config, file, seed };
+    let control = Server::new(&file.control).map_err(Failure::Failed)?;
+    let mut live = Live {
+        path: args.config,
+        file,
+        seed,
+        files: build.files.into(),
+        control: Some(control),
+        since: Time(0),
+    };
     let counts = serve(engine, &plan, &mut live).map_err(failed)?;
     say::note(format_args!(
         "ended: {} packets came, {} passed, {} were dropped, {} refused",
@@ -103,6 +114,8 @@ struct Build {
     settings: Settings,
     programs: [Option<Program>; 2],
     sets: Sets,
+    /// The names of the rule files.
+    files: Vec<String>,
 }
 
 impl Build {
@@ -129,7 +142,8 @@ impl Build {
             return Err(Failure::Reported);
         }
         let (programs, sets) = programs(file, &settings)?;
-        Ok(Build { topology, settings, programs, sets })
+        let files = file.rules.iter().flatten().map(|path| path.display().to_string()).collect();
+        Ok(Build { topology, settings, programs, sets, files })
     }
 }
 
@@ -166,6 +180,40 @@ struct Live {
     path: PathBuf,
     file: RunFile,
     seed: u64,
+    /// The names of the rule files.
+    files: Arc<[String]>,
+    control: Option<Server>,
+    since: Time,
+}
+
+impl Live {
+    /// Reads everything again, and puts it in force as a whole or not at all.
+    fn read_again(&mut self, engine: &mut Engine) -> Result<(), String> {
+        let read = RunFile::read(&self.path);
+        let built = read.and_then(|file| Build::new(&file).map(|build| (file, build)));
+        let (file, build) = match built {
+            Ok(both) => both,
+            Err(failure) => {
+                failure.print();
+                let message = "nothing was reloaded: the rules and settings before stay in force";
+                say::error(message);
+                return Err(format!("{message}; `kinwall run --check` says why"));
+            }
+        };
+        engine.set_rules(build.programs, build.sets, self.seed);
+        self.files = build.files.into();
+        engine.set_topology(build.topology);
+        for setting in &file.settings {
+            if let Err(error) = engine.set(&setting.key, &setting.value) {
+                say::note(format_args!("not before the next start: {error}"));
+            }
+        }
+        let plan = self.file.plan.clone();
+        self.file = file;
+        self.file.plan = plan;
+        say::note("rules and settings are reloaded; the queue and its chains are as at the start");
+        Ok(())
+    }
 }
 
 impl Host for Live {
@@ -187,7 +235,8 @@ impl Host for Live {
         Some(topology)
     }
 
-    fn ready(&mut self, engine: &mut Engine, _: Time) {
+    fn ready(&mut self, engine: &mut Engine, now: Time) {
+        self.since = now;
         let names: Vec<&str> =
             engine.topology().interfaces().iter().map(|known| known.name.as_str()).collect();
         say::note(format_args!(
@@ -198,34 +247,23 @@ impl Host for Live {
     }
 
     fn reload(&mut self, engine: &mut Engine, _: Time) {
-        let read = RunFile::read(&self.path);
-        let built = read.and_then(|file| Build::new(&file).map(|build| (file, build)));
-        let (file, build) = match built {
-            Ok(both) => both,
-            Err(failure) => {
-                failure.print();
-                say::error("nothing was reloaded: the rules and settings before stay in force");
-                return;
-            }
-        };
-        engine.set_rules(build.programs, build.sets, self.seed);
-        engine.set_topology(build.topology);
-        for setting in &file.settings {
-            if let Err(error) = engine.set(&setting.key, &setting.value) {
-                say::note(format_args!("not before the next start: {error}"));
-            }
-        }
-        let plan = self.file.plan.clone();
-        self.file = file;
-        self.file.plan = plan;
-        say::note("rules and settings are reloaded; the queue and its chains are as at the start");
+        // What is wrong was said.
+        let _ = self.read_again(engine);
     }
 
     fn wakes(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.control.as_ref().map(Server::fd)
     }
 
-    fn between(&mut self, _: &mut Engine, _: &Counts, _: Time) {}
+    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> bool {
+        let Some(mut control) = self.control.take() else { return false };
+        let (since, files) = (self.since, self.files.clone());
+        let mut reload = |engine: &mut Engine, _: Time| self.read_again(engine);
+        let mut facts = Facts { engine, counts, now, since, files: &files, reload: &mut reload };
+        let more = control.turn(&mut facts);
+        self.control = Some(control);
+        more
+    }
 
     fn ending(&mut self, _: &mut Engine, _: Time) {}
 }

@@ -1,0 +1,53 @@
+//! Questions to a running gateway: the language they are asked in, and who answers.
+//!
+//! A question is one line of JSON over a Unix socket, the answer lines of JSON until the gateway
+//! closes the connection; the last says `{"type":"done"}`, or `{"type":"error"}` and why.
+
+pub(crate) mod answer;
+pub(crate) mod filter;
+pub(crate) mod record;
+pub(crate) mod server;
+pub(crate) mod tool_lines;
+
+use filter::Filter;
+use serde::{Deserialize, Serialize};
+
+/// Where the socket is when nobody says otherwise.
+pub(crate) const SOCKET: &str = "/run/kinwall/control.sock";
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// The connections that fit.
+    Connections {
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// The expectations whose master fits.
+    Expectations {
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// What happens to connections that fit and to their expectations, from now on.
+    Events {
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// Everything, counted.
+    Stats,
+    /// The settings that can be asked for.
+    Settings,
+    /// Changes a setting.
+    Set { key: String, value: String },
+    /// The helpers.
+    Helpers,
+    /// The rules, with their counters.
+    Rules,
+    /// Removes the connections that fit.
+    Delete { filter: Filter },
+    /// Removes every connection.
+    Flush,
+    /// Reads rules and settings again.
+    Reload,
+}
