@@ -45,6 +45,7 @@ calls() {
   # Alice calls, holds, goes on, and hangs up. Meanwhile somebody tries the ports she opened.
   machine 192.0.2.10 CALL_ESTABLISHED? CALL_CLOSED? 1 &
   local machine=$!
+  sleep 0.5 # until it answers
   phone alice alice 192.0.2.10 udp 10.1.0.2:5060 REGISTER_OK? dial=sip:echo@192.0.2.10 \
     CALL_ESTABLISHED? 1.5 hold 0.6 resume 1 hangup 0.5 &
   local alice=$!
@@ -64,6 +65,7 @@ calls() {
   # Dora calls over IPv6.
   machine '[2001:db8::10]' CALL_ESTABLISHED? CALL_CLOSED? 1 &
   machine=$!
+  sleep 0.5
   phone dora dora '[2001:db8::10]' udp '[fd00:1::2]:5060' REGISTER_OK? \
     'dial=sip:echo@[2001:db8::10]' CALL_ESTABLISHED? 1 hangup 0.5
   wait $machine

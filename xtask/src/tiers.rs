@@ -61,6 +61,11 @@ const TIERS: &[Tier] = &[
         ],
         kernel: Some(("/proc/sys/net/netfilter", "connection tracking")),
     },
+    Tier {
+        name: "peers (real programs through the live gateway; examples/live.sh installs them)",
+        programs: &["ip", "iptables-restore"],
+        kernel: Some(("/proc/net/netfilter/nfnetlink_queue", "packet queues")),
+    },
 ];
 
 /// Installs the packages whose programs are missing, when that is possible.
