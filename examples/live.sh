@@ -32,6 +32,7 @@ rules() {
     echo "rules4 = \"$RULES4\""
     [ -z "$RULES6" ] || echo "rules6 = \"$RULES6\""
     echo "control = \"$SCRATCH/control.sock\""
+    echo "state = \"$SCRATCH/state\""
     echo "profile = \"$PROFILE\""
   } >"$SCRATCH/kinwall.toml"
   [ -z "$RUNS" ] || ctl reload

@@ -12,18 +12,22 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program { name: "conntrack", package: "conntrack" },
+    Program { name: "curl", package: "curl" },
     Program { name: "ethtool", package: "ethtool" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "ipset", package: "ipset" },
     Program { name: "iptables-restore", package: "iptables" },
     Program { name: "jq", package: "jq" },
     Program { name: "nft", package: "nftables" },
+    Program { name: "ping", package: "iputils-ping" },
     Program { name: "pgrep", package: "procps" },
+    Program { name: "python3", package: "python3-minimal" },
     Program { name: "script", package: "bsdutils" },
     Program { name: "setpriv", package: "util-linux" },
     Program { name: "sysctl", package: "procps" },
     Program { name: "tcpdump", package: "tcpdump" },
     Program { name: "unshare", package: "util-linux" },
+    Program { name: "vsftpd", package: "vsftpd" },
 ];
 
 /// A group of tests that needs more than an ordinary user has.
@@ -60,6 +64,11 @@ const TIERS: &[Tier] = &[
             "unshare",
         ],
         kernel: Some(("/proc/sys/net/netfilter", "connection tracking")),
+    },
+    Tier {
+        name: "the live gateway (its life, its faults), in namespaces",
+        programs: &["curl", "ip", "iptables-restore", "ping", "python3", "setpriv", "vsftpd"],
+        kernel: Some(("/proc/net/netfilter/nfnetlink_queue", "packet queues")),
     },
     Tier {
         name: "peers (real programs through the live gateway; examples/live.sh installs them)",

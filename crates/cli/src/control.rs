@@ -50,4 +50,6 @@ pub(crate) enum Request {
     Flush,
     /// Reads rules and settings again.
     Reload,
+    /// Lets a gateway stay that waits to be confirmed.
+    Confirm,
 }

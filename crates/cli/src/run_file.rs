@@ -24,6 +24,10 @@ pub(crate) struct RunFile {
     pub(crate) plan: Plan,
     /// Where questions are answered.
     pub(crate) control: PathBuf,
+    /// Where connections are kept over a restart; `None`: nowhere.
+    pub(crate) state: Option<PathBuf>,
+    /// How often that is written, in seconds.
+    pub(crate) state_every_s: u32,
     /// How helpers read.
     pub(crate) profile: Profile,
     /// Sysctls, module options and guards, in order.
@@ -40,6 +44,12 @@ pub(crate) struct Setting {
     span: Range<usize>,
 }
 
+/// Where connections are kept when the file does not say.
+const STATE: &str = "/var/lib/kinwall/state";
+
+/// How often, in seconds.
+const STATE_EVERY_S: u32 = 60;
+
 /// What may stand in the file.
 const KEYS: &[&str] = &[
     "rules4",
@@ -51,6 +61,8 @@ const KEYS: &[&str] = &[
     "input_while_down",
     "management",
     "control",
+    "state",
+    "state_every",
     "profile",
     "sysctl",
     "modules",
@@ -79,6 +91,8 @@ impl RunFile {
             sets: Vec::new(),
             plan,
             control: PathBuf::from(SOCKET),
+            state: Some(PathBuf::from(STATE)),
+            state_every_s: STATE_EVERY_S,
             profile: Profile::Strict,
             settings: Vec::new(),
             name: path.display().to_string(),
@@ -139,6 +153,17 @@ impl RunFile {
             "control" => {
                 let right = "control = \"/run/kinwall/control.sock\"";
                 self.control = folder.join(string(node, right)?);
+            }
+            "state" => {
+                let right = "state = \"/var/lib/kinwall/state\", or \"\" for none";
+                let name = string(node, right)?;
+                self.state = (!name.is_empty()).then(|| folder.join(name));
+            }
+            "state_every" => {
+                let right = "state_every = 60, in seconds";
+                let seconds: u32 = integer(node, right)?;
+                let wrong = || Wrong::new(node.span(), "not so often", right);
+                self.state_every_s = Some(seconds).filter(|one| *one > 0).ok_or_else(wrong)?;
             }
             "profile" => {
                 let right = "profile = \"strict\", or \"linux\"";

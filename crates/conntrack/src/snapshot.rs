@@ -45,6 +45,18 @@ pub struct TableSnapshot<S> {
     pub calls: Vec<CallSnapshot>,
 }
 
+impl<S> TableSnapshot<S> {
+    /// Packets may have passed unseen since it was taken: TCP windows are learned anew from the
+    /// next segments, as those of a connection that is joined in the middle.
+    pub fn forget_windows(&mut self) {
+        for connection in &mut self.connections {
+            if let ProtoState::Tcp(state) = &mut connection.state {
+                state.miss();
+            }
+        }
+    }
+}
+
 /// A confirmed connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConnectionSnapshot<S> {

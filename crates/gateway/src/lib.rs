@@ -22,7 +22,7 @@ pub use chains::{Plan, WhileDown};
 pub use check::{Finding, check};
 pub use judge::Counts;
 pub use marks::Marks;
-pub use serve::{Host, serve};
+pub use serve::{Host, Next, serve};
 
 use std::io;
 

@@ -31,6 +31,17 @@ const GATHER: Duration = Duration::from_millis(50);
 /// What has expired is removed in steps of so many.
 const EXPIRE_AT_ONCE: usize = 4_096;
 
+/// How the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// With whatever comes.
+    Wait,
+    /// At once: the host has more to do.
+    Again,
+    /// Not at all.
+    End,
+}
+
 /// Whom the gateway runs for.
 pub trait Host {
     /// The interfaces, addresses and routes as they are now; `None` if they cannot be read, and
@@ -46,9 +57,8 @@ pub trait Host {
     /// What wakes the loop besides packets: the socket of whoever asks questions.
     fn wakes(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Between two batches of packets, and at least twice a second. True: it has more to do, and
-    /// is to be called again at once.
-    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> bool;
+    /// Between two batches of packets, and at least twice a second.
+    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> Next;
 
     /// The loop has ended, and no packet comes any more.
     fn ending(&mut self, engine: &mut Engine, now: Time);
@@ -142,7 +152,11 @@ impl Running {
             if engine.next_deadline().is_some_and(|deadline| deadline <= now) {
                 engine.expire(now, EXPIRE_AT_ONCE);
             }
-            more |= host.between(engine, &self.judge.counts, now);
+            match host.between(engine, &self.judge.counts, now) {
+                Next::Wait => {}
+                Next::Again => more = true,
+                Next::End => return Ok(()),
+            }
         }
     }
 

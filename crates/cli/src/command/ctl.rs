@@ -80,6 +80,8 @@ enum Command {
     Flush,
     /// Read rules and settings again, as on SIGHUP
     Reload,
+    /// Let a gateway stay that was started with --confirm
+    Confirm,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -108,6 +110,7 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
         Command::Delete { filter } => Request::Delete { filter },
         Command::Flush => Request::Flush,
         Command::Reload => Request::Reload,
+        Command::Confirm => Request::Confirm,
     };
     let stream = UnixStream::connect(&args.socket).map_err(|error| {
         let path = args.socket.display();

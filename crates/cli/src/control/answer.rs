@@ -21,6 +21,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) files: &'a [String],
     /// Somebody asked for rules and settings to be read again; what came of it.
     pub(crate) reload: &'a mut dyn FnMut(&mut Engine, Time) -> Result<(), String>,
+    /// In how many seconds from the start it must be confirmed; 0 is never.
+    pub(crate) confirm_s: &'a mut u32,
 }
 
 /// An answer that has begun.
@@ -87,6 +89,13 @@ impl Answer {
             },
             Request::Flush => {
                 engine.flush();
+                Vec::new()
+            }
+            Request::Confirm if *facts.confirm_s == 0 => {
+                return Answer::Lines(vec![error("there is nothing to confirm")]);
+            }
+            Request::Confirm => {
+                *facts.confirm_s = 0;
                 Vec::new()
             }
             Request::Reload => match (facts.reload)(engine, facts.now) {

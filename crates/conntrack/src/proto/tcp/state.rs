@@ -208,6 +208,15 @@ impl State {
         self.state = TcpState::Close;
     }
 
+    /// Segments may have passed unseen: both ends are joined again in the middle of their
+    /// conversation, with the scales of their windows known.
+    pub(crate) fn miss(&mut self) {
+        self.max_window = [0; 2];
+        for traits in &mut self.traits {
+            traits.remove(Traits::HAS_ACK);
+        }
+    }
+
     pub(super) fn pack(flow: &Flow, state: TcpState) -> State {
         let Flow { sides: [original, reply], last, repetitions, .. } = *flow;
         State {

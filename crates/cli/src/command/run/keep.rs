@@ -1,0 +1,93 @@
+//! Connections and expectations over a restart: read at the start, written at intervals and at the
+//! end.
+
+use crate::say;
+use kinwall_engine::Engine;
+use kinwall_state::StateError;
+use kinwall_terms::Time;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+/// The file, and who writes it.
+pub(super) struct Keeper {
+    path: PathBuf,
+    every_s: u32,
+    next: Time,
+    /// Who writes it at the moment: packets do not wait for a disk.
+    writer: Option<JoinHandle<Result<(), StateError>>>,
+}
+
+impl Keeper {
+    pub(super) fn new(path: PathBuf, every_s: u32) -> Keeper {
+        Keeper { path, every_s, next: Time(0), writer: None }
+    }
+
+    /// Goes on from the file. One that cannot be read is laid aside: a gateway that does not start
+    /// would be worse than one that begins anew.
+    pub(super) fn restore(&mut self, engine: &mut Engine, now: Time) {
+        self.next = now.after_s(self.every_s);
+        let restored = match kinwall_state::read(&self.path) {
+            Ok(None) => return,
+            Ok(Some(mut snapshot)) => {
+                snapshot.table.forget_windows();
+                engine.restore(now, snapshot).map_err(|wrong| wrong.to_string())
+            }
+            Err(wrong) => Err(wrong.to_string()),
+        };
+        match restored {
+            Ok(restored) => say::note(format_args!(
+                "{} connections and {} expectations go on",
+                restored.connections, restored.expectations
+            )),
+            Err(wrong) => {
+                let aside = self.path.with_extension("refused");
+                say::error(format_args!(
+                    "{}: {wrong}: no connection goes on; the file is kept as {}",
+                    self.path.display(),
+                    aside.display()
+                ));
+                let _ = std::fs::rename(&self.path, aside);
+            }
+        }
+    }
+
+    /// Writes the file when its time has come.
+    pub(super) fn look(&mut self, engine: &mut Engine, now: Time) {
+        if self.writer.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join();
+        }
+        if now < self.next || self.writer.is_some() {
+            return;
+        }
+        self.next = now.after_s(self.every_s);
+        let (path, snapshot) = (self.path.clone(), engine.snapshot(now));
+        self.writer = Some(std::thread::spawn(move || write(&path, &snapshot)));
+    }
+
+    /// Writes the file for the last time.
+    pub(super) fn end(&mut self, engine: &mut Engine, now: Time) {
+        self.join();
+        complain(write(&self.path, &engine.snapshot(now)));
+    }
+
+    fn join(&mut self) {
+        let result = self.writer.take().map(JoinHandle::join);
+        if let Some(Ok(result)) = result {
+            complain(result);
+        }
+    }
+}
+
+fn write(path: &Path, snapshot: &kinwall_engine::Snapshot) -> Result<(), StateError> {
+    if let Some(folder) = path.parent() {
+        // If it cannot be made, writing says so.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    kinwall_state::write(path, snapshot)
+}
+
+fn complain(result: Result<(), StateError>) {
+    if let Err(wrong) = result {
+        say::error(format_args!("connections will not go on after a restart: {wrong}"));
+    }
+}
