@@ -129,6 +129,14 @@ impl<H> Conntrack<H> {
             .filter(move |view| view.deadline > now)
     }
 
+    /// How many connections that are there a connection has announced.
+    pub fn child_count(&self, master: ConnId) -> usize {
+        let extra = self.resolve(master).and_then(|slot| self.extra(slot));
+        let at = |place: u32| self.extras.get(place.checked_sub(1)?);
+        let first = extra.and_then(|extra| at(extra.first_child));
+        std::iter::successors(first, |child| at(child.next_sibling)).count()
+    }
+
     /// How many expectations that have not expired `announcer` has announced, over all masters.
     pub fn expectation_count_from(&self, announcer: IpAddr, now: Time) -> usize {
         let announced = self.expectations.announced_by(self.stores.hasher(), announcer);

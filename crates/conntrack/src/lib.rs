@@ -49,7 +49,7 @@ mod wheel;
 pub use events::{Changes, ConnectionEnd, EVENTS_MAX, Event, ExpectationEnd};
 pub use expect::{CLASSES_MAX, ExpId, Expectation, Refusal};
 pub use keymap::KeymapTaken;
-pub use proto::Timeouts;
+pub use proto::{ProtoState, Timeouts};
 pub use sequence::{Growth, Moved, REWRITES_MAX};
 pub use settings::{FragmentLimits, SettingError, Settings};
 pub use stats::Stats;

@@ -355,8 +355,7 @@ impl<H> Conntrack<H> {
         {
             body.status |= Status::ASSURED;
         }
-        let is_accepted = matches!(judgement, Judgement::Accept(_) | Judgement::AcceptAndKill);
-        if is_accepted && direction == Direction::Reply {
+        if matches!(judgement, Judgement::Accept(_)) && direction == Direction::Reply {
             body.status |= Status::SEEN_REPLY;
         }
         match judgement {
@@ -383,10 +382,7 @@ impl<H> Conntrack<H> {
                 self.end(slot, ConnectionEnd::Reopened);
                 return None;
             }
-            Judgement::AcceptAndKill => {
-                self.stores.count(slot, direction, packet.headers.total_length);
-                self.end(slot, ConnectionEnd::Reset);
-            }
+            Judgement::AcceptAndKill => self.reset(slot, direction, packet),
         }
         if self.events.on {
             self.tell_of(slot, before, changed);
@@ -398,6 +394,17 @@ impl<H> Conntrack<H> {
                 PacketCt { state, conn, direction, new: false, has_ties, reason: None }
             }
         })
+    }
+
+    /// A packet of a connection ends it.
+    #[inline(never)]
+    fn reset(&mut self, slot: Slot, direction: Direction, packet: &Packet<'_>) {
+        self.stores.count(slot, direction, packet.headers.total_length);
+        // Its end is told before the answer counts as one.
+        self.end(slot, ConnectionEnd::Reset);
+        if direction == Direction::Reply {
+            self.stores.body_mut(slot).status |= Status::SEEN_REPLY;
+        }
     }
 
     /// Writes down how a packet has changed its connection, which had the status `before`.

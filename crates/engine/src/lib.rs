@@ -46,6 +46,7 @@ pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
 pub use kinwall_conntrack::snapshot as table;
 pub use kinwall_conntrack::{
-    ConnId, ConnectionCursor, ConnectionEnd, Event, ExpId, ExpectationView, HelperId, View,
+    Changes, ConnId, ConnectionCursor, ConnectionEnd, Event, ExpId, ExpectationView, HelperId,
+    ProtoState, View,
 };
 pub use kinwall_rules::eval::{RuleId, RuleRef};

@@ -9,6 +9,7 @@
 use crate::KernelError;
 use crate::answer::{Answer, Gathering, Subject};
 use crate::event::{Connection, Expectation};
+use crate::follower::Follower;
 use crate::frame;
 use crate::layout::Layout;
 use crate::module_options::ModuleOptions;
@@ -387,6 +388,16 @@ impl Gateway {
             Family::Ipv6 => "ip6tables-nft-save",
         };
         self.namespace.enter(|| run(program, "iptables", &[], ""))
+    }
+
+    /// What `conntrack` prints in the gateway.
+    pub fn conntrack(&self, words: &[&str]) -> Result<String, KernelError> {
+        self.namespace.enter(|| run("conntrack", "conntrack", words, ""))
+    }
+
+    /// Starts `conntrack -E` in the gateway, with more words.
+    pub fn follow(&self, words: &[&str]) -> Result<Follower, KernelError> {
+        self.namespace.enter(|| Follower::start(words))
     }
 
     /// Changes links, addresses or routes in the gateway, as the words of an `ip` command say;

@@ -23,6 +23,8 @@ mod h323_nat;
 mod interfaces;
 #[path = "agreement/line.rs"]
 mod line;
+#[path = "agreement/listing.rs"]
+mod listing;
 #[path = "agreement/mtu.rs"]
 mod mtu;
 #[path = "agreement/nat.rs"]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! file.rs     the state file: written whole or not at all, refused when it is not one
+//! show.rs     connections, expectations and events as `conntrack` prints them
 //! ```
 //!
 //! ```no_run
@@ -18,5 +19,6 @@
 //! ```
 
 mod file;
+pub mod show;
 
 pub use file::{StateError, VERSION, decode, decode_body, encode, read, write};

@@ -29,6 +29,13 @@ pub struct State {
     timeouts: Timeouts,
 }
 
+impl State {
+    /// With the timeouts there are when nobody says otherwise.
+    pub(crate) fn told() -> State {
+        State { timeouts: Timeouts::default() }
+    }
+}
+
 /// Any packet with a tuple opens.
 pub(crate) fn open(timeouts: &Timeouts) -> Opening {
     let state = State { timeouts: *timeouts };

@@ -38,6 +38,12 @@ pub struct State {
 }
 
 impl State {
+    /// That of a conversation which is a stream by `taken`, or has just begun.
+    pub(crate) fn told(is_stream: bool, taken: Time) -> State {
+        let stream_after = if is_stream { Time(0) } else { taken.after_s(STREAM_AGE_S) };
+        State { stream_after }
+    }
+
     /// Moves the instant by so many nanoseconds.
     pub(crate) fn shift(&mut self, ns: i64) {
         self.stream_after = Time(self.stream_after.0.saturating_add_signed(ns));

@@ -29,6 +29,16 @@ impl Both {
     /// Compares the answers to every packet of `case`. An error of the harness is a panic: the
     /// test cannot say anything.
     pub(crate) fn compare(&mut self, case: &Case) -> Result<Agreement, Refusal> {
+        self.compare_and(case, &mut |_, _, _| {})
+    }
+
+    /// The same; `also` is called before the first packet, and after each, with how many there
+    /// were.
+    pub(crate) fn compare_and(
+        &mut self,
+        case: &Case,
+        also: &mut dyn FnMut(usize, &Gateway, &mut Ours),
+    ) -> Result<Agreement, Refusal> {
         let topology = Topology::from_toml(&case.topology, &case.name).expect("a topology");
         let scenario = Scenario {
             rules4: case.rules4.as_deref(),
@@ -53,6 +63,7 @@ impl Both {
         let gateway = self.gateway.as_mut().expect("a gateway");
         let mut agreement = Agreement::default();
         let mut peers = Peers::default();
+        also(0, gateway, &mut ours);
         for (at, (ingress, bytes)) in case.packets.iter().enumerate() {
             let (ingress, bytes) = peers.answer(*ingress, bytes);
             let (ingress, bytes) = (&ingress, &*bytes);
@@ -69,7 +80,9 @@ impl Both {
                 ours.wish(left);
             }
             ours.wish_born(&theirs);
-            let ours = ours.send(*ingress, link, bytes);
+            let answer = ours.send(*ingress, link, bytes);
+            also(at + 1, gateway, &mut ours);
+            let ours = answer;
             if theirs.last_seen.is_none() {
                 agreement.skip("packets that the IP layer refuses before netfilter");
                 continue;

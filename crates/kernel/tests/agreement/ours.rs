@@ -7,6 +7,7 @@ use kinwall_kernel::{Answer, Case, Change, Observed, ObservedConnection, Observe
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
 use kinwall_rules::sets::Sets;
+use kinwall_state::show;
 use kinwall_terms::{
     Family, InterfaceName, KernelVersion, L4Proto, Profile, Reason, Time, Tuple, Verdict,
 };
@@ -28,6 +29,9 @@ pub(crate) struct Ours {
     left: Vec<u8>,
     /// The tuple of the packet: of a master that was never confirmed nothing else is left.
     packet: Option<Tuple>,
+    /// What `conntrack -E` and `conntrack -E expect` would have told.
+    told: [Vec<String>; 2],
+    follower: show::Follower,
 }
 
 /// The time at which a case begins.
@@ -67,6 +71,8 @@ impl Ours {
             tuples: HashMap::new(),
             left: Vec::new(),
             packet: None,
+            told: Default::default(),
+            follower: show::Follower::default(),
         })
     }
 
@@ -144,6 +150,8 @@ impl Ours {
         let outcome = self.engine.handle(now, &mut packet);
         self.left = packet.bytes.into_owned();
         let events: Vec<Event> = self.engine.events().collect();
+        let passed = (outcome.verdict == Verdict::Accept).then_some(outcome.connection).flatten();
+        self.tell(&events, passed.map(|connection| connection.number), now);
         let rule = outcome.rule.and_then(|at| self.engine.program(at.family)?.reference(at.rule));
         let left = matches!(outcome.path, Path::Forwarded | Path::Sent);
         let accepted = outcome.verdict == Verdict::Accept;
@@ -205,6 +213,31 @@ impl Ours {
             }
         }
         refused
+    }
+
+    fn tell(&mut self, events: &[Event], passed: Option<u64>, now: Time) {
+        let (engine, options) = (&self.engine, show::Options::default());
+        let [connections, expectations] = &mut self.told;
+        connections.extend(self.follower.packet(engine, events, passed, now, options));
+        let lines = events.iter().map(|e| show::expectation_event(engine, e, now, options));
+        expectations.extend(lines.flatten());
+    }
+
+    /// What `conntrack -E` and `conntrack -E expect` would have told until now.
+    pub(crate) fn told(&self) -> &[Vec<String>; 2] {
+        &self.told
+    }
+
+    /// What `conntrack -L` and `conntrack -L expect` would print.
+    pub(crate) fn listed(&self, options: show::Options) -> [Vec<String>; 2] {
+        let (engine, now) = (&self.engine, START.after(self.began.elapsed()));
+        let table = engine.conntrack();
+        let connections = table.connections(now);
+        let expectations = table.expectations(now);
+        [
+            connections.map(|view| show::connection(engine, &view, now, options)).collect(),
+            expectations.map(|view| show::expectation(engine, &view, now, options)).collect(),
+        ]
     }
 
     fn note(&mut self, observed: &mut Observed, event: Event, now: Time) {

@@ -30,6 +30,18 @@ pub enum TcpState {
 }
 
 impl TcpState {
+    const ALL: [TcpState; 9] = [
+        TcpState::SynSent,
+        TcpState::SynRecv,
+        TcpState::Established,
+        TcpState::FinWait,
+        TcpState::CloseWait,
+        TcpState::LastAck,
+        TcpState::TimeWait,
+        TcpState::Close,
+        TcpState::SynSent2,
+    ];
+
     /// The name as `conntrack -L` prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -201,6 +213,17 @@ impl State {
     /// Whether one end has finished, or a RST was seen.
     pub fn is_closing(&self) -> bool {
         self.state.is_closing()
+    }
+
+    /// A connection of which nothing but the name of its state is known: what it sends and may
+    /// send is learnt from its next segments, and its windows are not believed.
+    pub(crate) fn picked_up(name: &str) -> Option<State> {
+        let state = TcpState::ALL.into_iter().find(|state| state.name() == name)?;
+        let mut flow = Flow::new();
+        for side in &mut flow.sides {
+            side.traits = Traits::LIBERAL | Traits::SACK;
+        }
+        Some(State::pack(&flow, state))
     }
 
     /// The gateway itself has ended the connection with a RST.

@@ -293,7 +293,7 @@ fn conclude(
             // Nobody is there.
             (Class::Rst, _) => return Judgement::AcceptAndKill,
             // Or else a client that tries the same port again and again keeps it forever.
-            (Class::Syn, _) if old == TcpState::SynSent => return Judgement::PASS,
+            (Class::Syn, _) if old == TcpState::SynSent => change.timeout_s = None,
             (_, TcpState::Established) => {
                 change.timeout_s = Some(timeout_s.min(timeouts.unacknowledged_s));
             }
