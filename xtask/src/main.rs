@@ -8,6 +8,7 @@ mod command;
 mod docs;
 mod fuzz;
 mod licences;
+mod package;
 mod test;
 mod tidy;
 mod tiers;
@@ -37,6 +38,7 @@ const TASKS: &[Task] = &[
         about: "every fuzz target in turn [--seconds N | --runs N] [TARGET...]",
         run: fuzz::run,
     },
+    Task { name: "package", about: "a package for Debian [--debug]", run: package::run_task },
     Task { name: "wasm", about: "build the engine where there is no I/O at all", run: wasm::run },
 ];
 

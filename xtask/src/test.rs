@@ -2,7 +2,7 @@
 //! that the output ends with their own lines.
 
 use crate::command::{self, cargo};
-use crate::{Outcome, docs, licences, tidy, tiers, wasm};
+use crate::{Outcome, docs, licences, package, tidy, tiers, wasm};
 
 /// Installs what the tests need, checks form, style, licences and documents, and runs all tests.
 pub(crate) fn run_all() -> Outcome {
@@ -14,6 +14,7 @@ pub(crate) fn run_all() -> Outcome {
     wasm::run(&[])?;
     docs::run(&["--check".into()])?;
     tiers::announce();
+    package::run_task(&["--debug".into()])?;
     command::run(cargo(&["test", "--workspace"]))
 }
 

@@ -21,7 +21,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "nft", package: "nftables" },
     Program { name: "ping", package: "iputils-ping" },
     Program { name: "pgrep", package: "procps" },
-    Program { name: "python3", package: "python3-minimal" },
+    Program { name: "python3", package: "python3" },
     Program { name: "script", package: "bsdutils" },
     Program { name: "setpriv", package: "util-linux" },
     Program { name: "sysctl", package: "procps" },

@@ -24,7 +24,7 @@ mod tool;
 mod topology_file;
 mod why;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -58,6 +58,7 @@ enum Command {
     Helpers(command::helpers::HelpersArgs),
     Run(command::run::RunArgs),
     Ctl(command::ctl::CtlArgs),
+    Generate(command::generate::GenerateArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Helpers(args) => command::helpers::run(args),
         Command::Run(args) => command::run::run(args),
         Command::Ctl(args) => command::ctl::run(args),
+        Command::Generate(args) => command::generate::run(args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

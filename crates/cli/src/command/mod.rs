@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod ctl;
 pub(crate) mod explain;
+pub(crate) mod generate;
 pub(crate) mod helpers;
 pub(crate) mod policy;
 pub(crate) mod prove;

@@ -121,6 +121,8 @@ impl Host for Live {
             self.file.plan.queue,
             names.join(", ")
         ));
+        // Without a service manager there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         if self.confirm_s > 0 {
             say::note(format_args!(
                 "`kinwall ctl confirm` within {} seconds lets it stay; else everything is put back",
