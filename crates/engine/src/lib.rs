@@ -46,7 +46,7 @@ pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 pub use kinwall_conntrack::defrag::DATAGRAM_MAX_BYTES;
 pub use kinwall_conntrack::snapshot as table;
 pub use kinwall_conntrack::{
-    Changes, ConnId, ConnectionCursor, ConnectionEnd, Event, ExpId, ExpectationView, HelperId,
-    ProtoState, View,
+    Announcement, Changes, ConnId, ConnectionCursor, ConnectionEnd, Event, ExpId, ExpectationView,
+    HelperId, ProtoState, View,
 };
 pub use kinwall_rules::eval::{RuleId, RuleRef};

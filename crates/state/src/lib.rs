@@ -3,6 +3,8 @@
 //! ```text
 //! file.rs     the state file: written whole or not at all, refused when it is not one
 //! show.rs     connections, expectations and events as `conntrack` prints them
+//! listed.rs   what it prints, read
+//! import.rs   the kernel's live connections, taken over
 //! ```
 //!
 //! ```no_run
@@ -19,6 +21,8 @@
 //! ```
 
 mod file;
+pub mod import;
+pub mod listed;
 pub mod show;
 
 pub use file::{StateError, VERSION, decode, decode_body, encode, read, write};

@@ -159,7 +159,8 @@ impl ProtoState {
     /// The state of a connection of which somebody has told no more than this: the protocol, the
     /// name of the state, and whether a UDP conversation is a stream by `taken`. A TCP connection
     /// goes on as one that was picked up in the middle; `None` for protocols whose packets are
-    /// held against numbers that nobody has told (SCTP, DCCP), and for names that do not exist.
+    /// held against numbers that nobody has told (SCTP, DCCP where it has states), and for names
+    /// that do not exist.
     pub fn told(
         proto: L4Proto,
         name: Option<&str>,
@@ -168,7 +169,7 @@ impl ProtoState {
     ) -> Option<ProtoState> {
         Some(match (proto, name) {
             (L4Proto::TCP, Some(name)) => ProtoState::Tcp(tcp::State::picked_up(name)?),
-            (_, Some(_)) | (L4Proto::TCP | L4Proto::SCTP | L4Proto::DCCP, None) => return None,
+            (_, Some(_)) | (L4Proto::TCP | L4Proto::SCTP, None) => return None,
             (L4Proto::UDP, None) => ProtoState::Udp(udp::State::told(is_stream, taken)),
             (L4Proto::UDPLITE, None) => ProtoState::UdpLite,
             (L4Proto::ICMP, None) => ProtoState::Icmp,

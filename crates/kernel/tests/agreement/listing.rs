@@ -4,10 +4,13 @@
 
 use super::both::Both;
 use super::generated;
+use kinwall_engine::{Engine, Settings};
 use kinwall_kernel::{Case, Follower, Gateway, tier};
-use kinwall_sim::rules;
-use kinwall_state::show::Options;
-use kinwall_terms::Family;
+use kinwall_sim::{World, rules};
+use kinwall_state::import::import;
+use kinwall_state::show::{Options, connection, expectation};
+use kinwall_terms::{Family, KernelVersion, Profile, Time};
+use kinwall_topology::Topology;
 use std::collections::BTreeSet;
 
 /// After how many packets tables are compared, again and again.
@@ -111,6 +114,9 @@ fn check(both: &mut Both, case: &Case, wrong: &mut Wrong) {
             theirs.extend(lines(gateway, &["-L", "expect", "-f", "ipv6"]));
             wrong.compare(&format!("{}, expected", case.name), &theirs, &expectations);
         }
+        if at == count {
+            taken_over(&case.name, gateway, wrong);
+        }
         told.clone_from(ours.told());
     };
     both.compare_and(case, &mut after).expect("a case that both accept");
@@ -119,6 +125,42 @@ fn check(both: &mut Both, case: &Case, wrong: &mut Wrong) {
     {
         wrong.compare(&format!("{}, {what}", case.name), &follower.lines(), ours);
     }
+}
+
+/// The kernel's tables, read, restored and printed, are the kernel's tables. Who announced whom is
+/// not told, and so neither is how many children there are.
+fn taken_over(name: &str, gateway: &Gateway, wrong: &mut Wrong) {
+    let without_use = |line: &String| match line.rsplit_once(" use=") {
+        Some((line, _)) => line.to_owned(),
+        None => line.clone(),
+    };
+    let mut connections = lines(gateway, &["-L", "-o", "extended"]);
+    let mut expectations = lines(gateway, &["-L", "expect"]);
+    expectations.extend(lines(gateway, &["-L", "expect", "-f", "ipv6"]));
+    let now = Time(1_000_000_000_000);
+    let imported = import(&connections.join("\n"), &expectations.join("\n"), now);
+    let imported = imported.expect("lines that can be read");
+    let left_out: BTreeSet<&String> = imported.left_out.iter().map(|left| &left.line).collect();
+    let is_sctp = |line: &&String| line.contains(" sctp ");
+    let unexpected: Vec<_> = left_out.iter().filter(|line| !is_sctp(line)).collect();
+    assert!(unexpected.is_empty(), "{name}: {unexpected:?}");
+    connections.retain(|line| !left_out.contains(line));
+    let settings = Settings::new(KernelVersion::DEFAULT, Profile::Linux);
+    let topology = Topology::from_toml(World::new().topology(), "world").expect("a topology");
+    let mut engine = Engine::new(topology, settings, [None, None], 1);
+    engine.restore(now, imported.snapshot).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let table = engine.conntrack();
+    let options = Options { extended: true, ..Options::default() };
+    let printed: Vec<_> =
+        table.connections(now).map(|view| connection(&engine, &view, now, options)).collect();
+    let [theirs, ours] = [&connections, &printed].map(|l| l.iter().map(without_use).collect());
+    let (theirs, ours): (Vec<_>, Vec<_>) = (theirs, ours);
+    wrong.compare(&format!("{name}, taken over"), &theirs, &ours);
+    let printed: Vec<_> = table
+        .expectations(now)
+        .map(|view| expectation(&engine, &view, now, Options::default()))
+        .collect();
+    wrong.compare(&format!("{name}, expectations taken over"), &expectations, &printed);
 }
 
 fn lines(gateway: &Gateway, words: &[&str]) -> Vec<String> {
