@@ -7,7 +7,6 @@ pub(crate) mod answer;
 pub(crate) mod filter;
 pub(crate) mod record;
 pub(crate) mod server;
-pub(crate) mod tool_lines;
 
 use filter::Filter;
 use serde::{Deserialize, Serialize};
@@ -23,16 +22,22 @@ pub(crate) enum Request {
     Connections {
         #[serde(default)]
         filter: Filter,
+        #[serde(default)]
+        lines: Lines,
     },
     /// The expectations whose master fits.
     Expectations {
         #[serde(default)]
         filter: Filter,
+        #[serde(default)]
+        lines: Lines,
     },
     /// What happens to connections that fit and to their expectations, from now on.
     Events {
         #[serde(default)]
         filter: Filter,
+        #[serde(default)]
+        lines: Lines,
     },
     /// Everything, counted.
     Stats,
@@ -52,4 +57,25 @@ pub(crate) enum Request {
     Reload,
     /// Lets a gateway stay that waits to be confirmed.
     Confirm,
+}
+
+/// What an answer holds beside its facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Lines {
+    /// Nothing.
+    #[default]
+    None,
+    /// `line`: how conntrack(8) prints it.
+    Conntrack,
+    /// `line`: how `conntrack -o extended` prints it.
+    Extended,
+}
+
+impl Lines {
+    /// What is asked of the lines, if any are.
+    fn options(self) -> Option<kinwall_state::show::Options> {
+        let extended = self == Lines::Extended;
+        (self != Lines::None).then_some(kinwall_state::show::Options { extended, id: false })
+    }
 }

@@ -1,7 +1,7 @@
 //! `kinwall ctl`: questions to a running gateway.
 
 use crate::control::filter::Filter;
-use crate::control::{Request, SOCKET, tool_lines};
+use crate::control::{Lines, Request, SOCKET};
 use crate::failure::Failure;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -91,12 +91,17 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 /// Runs the command.
 pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
+    let lines = match args.format {
+        Format::Text | Format::Json => Lines::None,
+        Format::Conntrack => Lines::Conntrack,
+        Format::Extended => Lines::Extended,
+    };
     let request = match args.command {
-        Command::Connections { filter, follow: false } => Request::Connections { filter },
+        Command::Connections { filter, follow: false } => Request::Connections { filter, lines },
         Command::Connections { filter, follow: true } | Command::Events { filter } => {
-            Request::Events { filter }
+            Request::Events { filter, lines }
         }
-        Command::Expectations { filter } => Request::Expectations { filter },
+        Command::Expectations { filter } => Request::Expectations { filter, lines },
         Command::Stats => Request::Stats,
         Command::Settings => Request::Settings,
         Command::Set { setting: (key, value) } => Request::Set { key, value },
@@ -147,31 +152,19 @@ fn ask(mut stream: &UnixStream, request: &Request, format: Format) -> Result<(),
             }
             _ => {}
         }
-        match format {
-            Format::Json => writeln!(out, "{line}")?,
-            Format::Text => writeln!(out, "{}", plain(&value, &mut place))?,
-            Format::Conntrack | Format::Extended => {
-                let extended = format == Format::Extended;
-                match tool_line(&value, extended) {
-                    Some(line) => writeln!(out, "{line}")?,
-                    None => writeln!(out, "{}", plain(&value, &mut place))?,
-                }
-            }
+        let of_the_tool = value["line"].as_str();
+        match (format, of_the_tool) {
+            (Format::Json, _) => writeln!(out, "{line}")?,
+            (_, Some(line)) => writeln!(out, "{line}")?,
+            // The tool does not have this event.
+            (Format::Conntrack | Format::Extended, None) if value.get("event").is_some() => {}
+            _ => writeln!(out, "{}", plain(&value, &mut place))?,
         }
         if follows {
             out.flush()?;
         }
     }
     Err(Failure::Failed(String::from("the gateway ended before its answer did")))
-}
-
-fn tool_line(value: &Value, extended: bool) -> Option<String> {
-    match (value["type"].as_str()?, value["event"].as_str()) {
-        (_, Some(_)) => tool_lines::event(value, extended),
-        ("connection", None) => Some(tool_lines::connection(value, extended)),
-        ("expectation", None) => Some(tool_lines::expectation(value)),
-        _ => None,
-    }
 }
 
 /// A line for people. `place` is the family and table of the rule before.

@@ -1,7 +1,7 @@
 //! What is answered to a question, in steps: nobody's question may keep packets waiting.
 
 use crate::control::filter::Filter;
-use crate::control::{Request, record};
+use crate::control::{Lines, Request, record};
 use kinwall_engine::{ConnId, ConnectionCursor, Engine, Event, RuleId};
 use kinwall_gateway::Counts;
 use kinwall_terms::{Family, Time};
@@ -29,6 +29,7 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Answer {
     Connections {
         filter: Filter,
+        lines: Lines,
         from: ConnectionCursor,
     },
     Delete {
@@ -38,6 +39,7 @@ pub(crate) enum Answer {
     },
     Expectations {
         filter: Filter,
+        lines: Lines,
         from: usize,
     },
     Rules {
@@ -47,6 +49,7 @@ pub(crate) enum Answer {
     /// What happens from now on: never ends by itself.
     Events {
         filter: Filter,
+        lines: Lines,
     },
     /// All that there is to say.
     Lines(Vec<Value>),
@@ -68,10 +71,14 @@ impl Answer {
         let from = ConnectionCursor::default();
         let engine = &mut *facts.engine;
         let mut lines = match request {
-            Request::Connections { filter } => return Answer::Connections { filter, from },
+            Request::Connections { filter, lines } => {
+                return Answer::Connections { filter, lines, from };
+            }
             Request::Delete { filter } => return Answer::Delete { filter, from, deleted: 0 },
-            Request::Expectations { filter } => return Answer::Expectations { filter, from: 0 },
-            Request::Events { filter } => return Answer::Events { filter },
+            Request::Expectations { filter, lines } => {
+                return Answer::Expectations { filter, lines, from: 0 };
+            }
+            Request::Events { filter, lines } => return Answer::Events { filter, lines },
             Request::Rules => {
                 let of = |family| {
                     let ids = engine.program(family).map(|program| program.rule_ids());
@@ -114,17 +121,17 @@ impl Answer {
         say: &mut dyn FnMut(&Value),
     ) -> Option<Answer> {
         match self {
-            Answer::Connections { filter, from } => {
+            Answer::Connections { filter, lines, from } => {
                 let next = each(facts.engine, from, facts.now, |view| {
                     if filter.fits(facts.engine, view) {
-                        say(&record::connection(facts.engine, view, facts.now));
+                        say(&record::connection(facts.engine, view, facts.now, lines));
                     }
                 });
                 let Some(from) = next else {
                     say(&done());
                     return None;
                 };
-                Some(Answer::Connections { filter, from })
+                Some(Answer::Connections { filter, lines, from })
             }
             Answer::Delete { filter, from, mut deleted } => {
                 let mut those: Vec<ConnId> = Vec::new();
@@ -141,7 +148,7 @@ impl Answer {
                 };
                 Some(Answer::Delete { filter, from, deleted })
             }
-            Answer::Expectations { filter, from } => {
+            Answer::Expectations { filter, lines, from } => {
                 let engine = &*facts.engine;
                 let all = engine.conntrack().expectations(facts.now);
                 let mut count = 0;
@@ -149,14 +156,14 @@ impl Answer {
                     count += 1;
                     let master = engine.conntrack().connection(view.master);
                     if master.is_some_and(|master| filter.fits(engine, &master)) {
-                        say(&record::expectation(engine, &view, facts.now));
+                        say(&record::expectation(engine, &view, facts.now, lines));
                     }
                 }
                 if count < STEP {
                     say(&done());
                     return None;
                 }
-                Some(Answer::Expectations { filter, from: from + STEP })
+                Some(Answer::Expectations { filter, lines, from: from + STEP })
             }
             Answer::Rules { rules, from } => {
                 for (family, id) in rules.iter().skip(from).take(STEP) {
@@ -169,7 +176,7 @@ impl Answer {
                 }
                 Some(Answer::Rules { rules, from: from + STEP })
             }
-            Answer::Events { filter } => Some(Answer::Events { filter }),
+            events @ Answer::Events { .. } => Some(events),
             Answer::Lines(lines) => {
                 lines.iter().for_each(say);
                 None
@@ -177,10 +184,10 @@ impl Answer {
         }
     }
 
-    /// Whether an event is to be told.
-    pub(crate) fn wants(&self, engine: &Engine, event: &Event) -> bool {
-        let Answer::Events { filter } = self else { return false };
-        match event {
+    /// Whether an event is to be told, and with which lines.
+    pub(crate) fn wants(&self, engine: &Engine, event: &Event) -> Option<Lines> {
+        let Answer::Events { filter, lines } = self else { return None };
+        let fits = match event {
             Event::ConnectionNew(view)
             | Event::ConnectionUpdate(view, _)
             | Event::ConnectionDestroyed(view, _) => filter.fits(engine, view),
@@ -190,7 +197,8 @@ impl Answer {
                 let master = engine.conntrack().connection(view.master);
                 filter.is_empty() || master.is_some_and(|master| filter.fits(engine, &master))
             }
-        }
+        };
+        fits.then_some(*lines)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connections, expectations, rules and counters as lines of JSON.
 
+use crate::control::Lines;
 use kinwall_conntrack::{ConnectionEnd, Stats};
 use kinwall_engine::{Engine, Event, ExpectationView, RuleId, View};
 use kinwall_gateway::Counts;
@@ -16,7 +17,15 @@ fn family(family: Family) -> &'static str {
 }
 
 /// A connection.
-pub(crate) fn connection(engine: &Engine, view: &View, now: Time) -> Value {
+pub(crate) fn connection(engine: &Engine, view: &View, now: Time, lines: Lines) -> Value {
+    let mut value = connection_facts(engine, view, now);
+    if let Some(options) = lines.options() {
+        value["line"] = json!(kinwall_state::show::connection(engine, view, now, options));
+    }
+    value
+}
+
+fn connection_facts(engine: &Engine, view: &View, now: Time) -> Value {
     let counters = view
         .counters
         .map(|both| both.map(|one| json!({ "packets": one.packets, "bytes": one.bytes })));
@@ -52,7 +61,20 @@ pub(crate) fn connection(engine: &Engine, view: &View, now: Time) -> Value {
 }
 
 /// An expectation, with the ends of its master where that is still known.
-pub(crate) fn expectation(engine: &Engine, view: &ExpectationView, now: Time) -> Value {
+pub(crate) fn expectation(
+    engine: &Engine,
+    view: &ExpectationView,
+    now: Time,
+    lines: Lines,
+) -> Value {
+    let mut value = expectation_facts(engine, view, now);
+    if let Some(options) = lines.options() {
+        value["line"] = json!(kinwall_state::show::expectation(engine, view, now, options));
+    }
+    value
+}
+
+fn expectation_facts(engine: &Engine, view: &ExpectationView, now: Time) -> Value {
     let class = engine
         .instances()
         .get(view.helper.0)
@@ -80,26 +102,39 @@ pub(crate) fn expectation(engine: &Engine, view: &ExpectationView, now: Time) ->
 }
 
 /// An event, by the same words and `event`.
-pub(crate) fn event(engine: &Engine, event: &Event, now: Time) -> Value {
+pub(crate) fn event(engine: &Engine, event: &Event, now: Time, lines: Lines) -> Value {
     let (mut value, word, reason) = match event {
-        Event::ConnectionNew(view) => (connection(engine, view, now), "new", None),
-        Event::ConnectionUpdate(view, _) => (connection(engine, view, now), "update", None),
+        Event::ConnectionNew(view) => (connection_facts(engine, view, now), "new", None),
+        Event::ConnectionUpdate(view, _) => (connection_facts(engine, view, now), "update", None),
         Event::ConnectionDestroyed(view, end) => {
-            (connection(engine, view, now), "destroyed", Some(end.name()))
+            (connection_facts(engine, view, now), "destroyed", Some(end.name()))
         }
-        Event::ExpectationNew(view) => (expectation(engine, view, now), "new", None),
+        Event::ExpectationNew(view) => (expectation_facts(engine, view, now), "new", None),
         Event::ExpectationMatched(view, child) => {
-            let mut value = expectation(engine, view, now);
+            let mut value = expectation_facts(engine, view, now);
             value["connection"] = json!(child);
             (value, "matched", None)
         }
         Event::ExpectationDestroyed(view, end) => {
-            (expectation(engine, view, now), "destroyed", Some(end.name()))
+            (expectation_facts(engine, view, now), "destroyed", Some(end.name()))
         }
     };
     value["event"] = json!(word);
     if let Some(reason) = reason {
         value["reason"] = json!(reason);
+    }
+    let line = lines.options().and_then(|options| match event {
+        Event::ConnectionNew(view)
+        | Event::ConnectionUpdate(view, _)
+        | Event::ConnectionDestroyed(view, _) => {
+            let mut follower = kinwall_state::show::Follower::default();
+            let events = std::slice::from_ref(event);
+            follower.packet(engine, events, Some(view.serial), now, options).pop()
+        }
+        expectation => kinwall_state::show::expectation_event(engine, expectation, now, options),
+    });
+    if let Some(line) = line {
+        value["line"] = json!(line);
     }
     value
 }

@@ -135,20 +135,16 @@ impl Server {
     /// Tells those who follow.
     fn tell(&mut self, facts: &Facts<'_>, events: &[Event]) {
         for event in events {
-            let mut line = None;
             for client in self.clients.values_mut() {
                 let answer = client.answer.as_ref();
-                if !answer.is_some_and(|answer| answer.wants(facts.engine, event)) {
-                    continue;
-                }
+                let wanted = answer.and_then(|answer| answer.wants(facts.engine, event));
+                let Some(lines) = wanted else { continue };
                 if client.pending.len() >= PENDING_MAX {
                     client.lost += 1;
                     continue;
                 }
                 client.say_what_was_lost();
-                let line =
-                    line.get_or_insert_with(|| record::event(facts.engine, event, facts.now));
-                client.say(line);
+                client.say(&record::event(facts.engine, event, facts.now, lines));
             }
         }
     }
