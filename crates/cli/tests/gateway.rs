@@ -34,6 +34,8 @@ scripts! {
     down;
     /// Connections go on after a restart and after `kill -9`; a damaged state is laid aside.
     state;
+    /// What the kernel has tracked goes on at the first start.
+    takeover;
     /// Rules and settings are read again, or stay as they were.
     reload;
     /// Answers to what is refused, by every way of refusing.

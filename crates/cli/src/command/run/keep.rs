@@ -1,9 +1,10 @@
 //! Connections and expectations over a restart: read at the start, written at intervals and at the
-//! end.
+//! end. At the first start those of the kernel are taken over.
 
 use crate::say;
 use kinwall_engine::Engine;
 use kinwall_state::StateError;
+use kinwall_state::import::{self, LeftOut};
 use kinwall_terms::Time;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -27,7 +28,7 @@ impl Keeper {
     pub(super) fn restore(&mut self, engine: &mut Engine, now: Time) {
         self.next = now.after_s(self.every_s);
         let restored = match kinwall_state::read(&self.path) {
-            Ok(None) => return,
+            Ok(None) => return take_over(engine, now),
             Ok(Some(mut snapshot)) => {
                 snapshot.table.forget_windows();
                 engine.restore(now, snapshot).map_err(|wrong| wrong.to_string())
@@ -75,6 +76,34 @@ impl Keeper {
         if let Some(Ok(result)) = result {
             complain(result);
         }
+    }
+}
+
+/// The first start: what the kernel has tracked until now goes on.
+fn take_over(engine: &mut Engine, now: Time) {
+    // There is no such file where nothing was ever tracked; nothing is to be loaded for asking.
+    let count = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count");
+    let count: u64 = count.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+    if count == 0 {
+        return;
+    }
+    let taken = import::running(now).map_err(|wrong| wrong.to_string()).and_then(|imported| {
+        let restored = engine.restore(now, imported.snapshot).map_err(|wrong| wrong.to_string())?;
+        Ok((restored, imported.left_out))
+    });
+    match taken {
+        Ok((restored, left_out)) => {
+            say::note(format_args!(
+                "{} connections and {} expectations of the kernel are taken over",
+                restored.connections, restored.expectations
+            ));
+            for LeftOut { line, why } in left_out {
+                say::note(format_args!("not taken over: {why}: {line}"));
+            }
+        }
+        Err(wrong) => say::error(format_args!(
+            "the {count} connections of the kernel are not taken over: {wrong}"
+        )),
     }
 }
 
