@@ -14,6 +14,8 @@ use kinwall_topology::Topology;
 use kinwall_wire::translate::{NewEnd, set_end};
 use kinwall_wire::{Headers, L4, LinkFacts};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Sessions of the traffic for one seed.
 const SESSIONS: usize = 30;
@@ -43,6 +45,41 @@ fn what_helpers_remember_is_restored() {
             }
         }
     }
+}
+
+/// A file that this version has written is read by whoever says to be of this version, and is
+/// written the same: when what is kept changes, so must the version (`kinwall_state::VERSION`).
+/// `KINWALL_WRITE_EXPECTED` writes the file of a new version.
+#[test]
+fn files_of_this_version_can_be_read() {
+    let name = format!("../../tests/state/version-{}", kinwall_state::VERSION);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("KINWALL_WRITE_EXPECTED").is_some() && !path.exists() {
+        std::fs::write(&path, all_sorts()).expect("writable");
+    }
+    let kept = std::fs::read(&path).expect("tests/state has a file of this version");
+    let snapshot = kinwall_state::decode(&kept).expect("a state");
+    let again = kinwall_state::encode(&snapshot).expect("a state");
+    assert!(again == kept, "what is read is not what was written");
+    let (connections, now) = (snapshot.table.connections.len(), snapshot.table.taken);
+    let helpers: BTreeSet<_> = snapshot.table.connections.iter().map(|c| c.helper).collect();
+    assert!(connections > 100 && helpers.len() > 8, "{connections} connections, {helpers:?}");
+    let restored = engine(&World::new(), Profile::Strict).restore(now, snapshot).expect("a state");
+    assert_eq!(restored.connections as usize, connections);
+    assert!(restored.expectations > 5, "{restored:?}");
+}
+
+/// The state after all sorts of traffic.
+fn all_sorts() -> Vec<u8> {
+    let world = World::new();
+    let mut engine = engine(&world, Profile::Strict);
+    let mut now = Time(0);
+    for sent in traffic::traffic(&mut Random::new(9), &world, 200, None) {
+        let bytes = as_answered(&engine, &sent);
+        engine.handle(sent.time, &mut packet(&sent, &bytes));
+        now = sent.time;
+    }
+    kinwall_state::encode(&engine.snapshot(now)).expect("a state")
 }
 
 /// Rules that give every connection its helper, translate what leaves, and have no memory of
