@@ -23,6 +23,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod announce;
+mod copy;
 pub mod defrag;
 mod events;
 mod expect;
@@ -46,6 +47,7 @@ mod translate;
 mod view;
 mod wheel;
 
+pub use copy::Copying;
 pub use events::{Changes, ConnectionEnd, EVENTS_MAX, Event, ExpectationEnd};
 pub use expect::{CLASSES_MAX, ExpId, Expectation, Refusal};
 pub use keymap::KeymapTaken;

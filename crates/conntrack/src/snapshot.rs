@@ -1,9 +1,9 @@
 //! All connections and expectations as plain data, for a table that is to live on elsewhere.
 //!
-//! [`Conntrack::snapshot`] copies the table out, [`Conntrack::restore`] fills an empty one. What
-//! is copied holds no handle: connections are known by their serial numbers, and everybody keeps
-//! his own. Instants are told as what is left of them at the moment of the copy; the time until
-//! the restoration has passed for connections, too.
+//! [`Conntrack::snapshot`] copies the table out (`copy.rs`), [`Conntrack::restore`] fills an empty
+//! one. What is copied holds no handle: connections are known by their serial numbers, and
+//! everybody keeps his own. Instants are told as what is left of them at the moment of the copy;
+//! the time until the restoration has passed for connections, too.
 //!
 //! A copy comes from a file that somebody may have damaged or written himself: whatever it says,
 //! a table is either filled as one that could have come about, or refused and left empty.
@@ -199,109 +199,6 @@ pub enum RestoreError {
 }
 
 impl<H> Conntrack<H> {
-    /// Copies the table, after everything that has expired was removed from it. `scratch` copies
-    /// what a helper remembers.
-    pub fn snapshot<S>(&mut self, now: Time, scratch: impl Fn(&H) -> S) -> TableSnapshot<S> {
-        self.expire(now, usize::MAX);
-        let lives = |slot: &Slot| {
-            let body = self.stores.body(*slot);
-            body.is_confirmed() && !body.is_dying()
-        };
-        let mut connections: Vec<_> = self
-            .stores
-            .slots()
-            .filter(lives)
-            .map(|slot| self.connection_snapshot(slot, now, &scratch))
-            .collect();
-        connections.sort_unstable_by_key(|connection| connection.serial);
-        let mut expectations: Vec<_> = self
-            .expectations
-            .slots()
-            .filter(|&slot| self.is_there(self.expectations.entry(slot).master))
-            .map(|slot| self.expectation_snapshot(slot, now))
-            .collect();
-        expectations.sort_unstable_by_key(|expectation| expectation.serial);
-        let calls = self.keymap.calls().filter_map(|(master, rule, direction, tuple)| {
-            let master = self.resolve(master).filter(lives)?;
-            let master = self.stores.body(master).serial;
-            Some(CallSnapshot { master, rule, direction, tuple })
-        });
-        TableSnapshot {
-            taken: now,
-            last_serial: self.last_serial,
-            last_expectation: self.expectations.last_serial,
-            chance: self.translations.chance(),
-            calls: calls.collect(),
-            connections,
-            expectations,
-        }
-    }
-
-    fn is_there(&self, id: ConnId) -> bool {
-        self.resolve(id).is_some_and(|slot| {
-            let body = self.stores.body(slot);
-            body.is_confirmed() && !body.is_dying()
-        })
-    }
-
-    fn connection_snapshot<S>(
-        &self,
-        slot: Slot,
-        now: Time,
-        scratch: impl Fn(&H) -> S,
-    ) -> ConnectionSnapshot<S> {
-        let body = self.stores.body(slot);
-        let extra = self.extra(slot);
-        ConnectionSnapshot {
-            serial: body.serial,
-            original: self.stores.tuple(slot, Direction::Original),
-            reply: self.stores.tuple(slot, Direction::Reply),
-            zone: self.zone(slot),
-            status: body.status,
-            state: body.state,
-            left_ns: body.deadline.0.saturating_sub(now.0),
-            mark: body.mark,
-            policy: body.policy.checked_sub(1).map(PolicyId),
-            counters: self.stores.counters(slot),
-            helper: extra.and_then(|extra| extra.helper),
-            scratch: extra.and_then(|extra| extra.scratch.as_deref()).map(scratch),
-            master: extra.and_then(|extra| extra.master).map(|master| MasterSnapshot {
-                serial: master.serial,
-                helper: master.helper,
-                expectation: master.expectation,
-                class: master.class,
-                child_helper: master.child_helper,
-                announced: master.announced,
-                saved: master.saved,
-            }),
-            moved: extra.and_then(|extra| extra.moved.as_deref()).cloned(),
-            masqueraded_by: self.translations.masqueraded.get(&slot).copied(),
-        }
-    }
-
-    fn expectation_snapshot(&self, slot: u32, now: Time) -> ExpectationSnapshot {
-        let entry = self.expectations.entry(slot);
-        let request = &entry.request;
-        let partner = entry.partner.and_then(|partner| self.expectations.resolve(partner));
-        ExpectationSnapshot {
-            serial: entry.serial,
-            master: entry.master_serial,
-            expected: request.expected,
-            class: request.class,
-            flags: request.flags,
-            left_ns: entry.deadline.0.saturating_sub(now.0),
-            timeout_s: request.timeout_s,
-            class_limit: request.class_limit,
-            helper: request.helper,
-            child_helper: request.child_helper,
-            announced: request.announced,
-            announcer: request.announcer,
-            saved: request.saved,
-            skip_master: request.skip_master,
-            partner: partner.map(|slot| self.expectations.entry(slot).serial),
-        }
-    }
-
     /// Fills an empty table. What has expired since the copy was made is removed at once, and
     /// what ends with it; of an instant before the copy it is believed that no time has passed.
     /// Of none of this events tell. A number of connections beyond `nf_conntrack_max` is kept

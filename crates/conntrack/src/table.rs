@@ -24,7 +24,7 @@ pub const POLICIES_MAX: usize = u8::MAX as usize;
 
 /// A place in the list of connections; the default is its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionCursor(Slot);
+pub struct ConnectionCursor(pub(crate) Slot);
 
 /// A handle of a connection; stale handles are recognised, and everything asked of one is
 /// answered as if the connection had never been.

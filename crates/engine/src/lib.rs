@@ -38,7 +38,7 @@ pub use help::HelpState;
 pub use outcome::{Announced, ConnectionFacts, Outcome, Path, RuleAt};
 pub use packet::{Ingress, Packet, Presumed};
 pub use settings::{SettingError, Settings};
-pub use snapshot::{HelperName, Restored, Snapshot};
+pub use snapshot::{CopyingState, HelperName, Restored, Snapshot};
 pub use trace::{AssignedBy, Expecting, Rewritten, Step, Trace};
 pub use visit::{FirstVisit, TOKENS_MAX, Token, Told, Way};
 

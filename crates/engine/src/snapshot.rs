@@ -12,9 +12,9 @@
 use crate::engine::Engine;
 use crate::help::HelpState;
 use crate::rewrite::{Kept, KeptSnapshot};
-use kinwall_conntrack::HelperId;
 use kinwall_conntrack::snapshot::{RestoreError, TableSnapshot};
 use kinwall_conntrack::stream::Stream;
+use kinwall_conntrack::{Copying, HelperId};
 use kinwall_helpers::{Instance, Instances, Scratch};
 use kinwall_terms::Time;
 use serde::{Deserialize, Serialize};
@@ -64,18 +64,26 @@ pub struct Restored {
     pub helperless: u32,
 }
 
+/// A snapshot under way: [`Engine::snapshot_on`].
+#[derive(Debug)]
+pub struct CopyingState(Copying<HelpSnapshot>);
+
+impl CopyingState {
+    /// One that begins now.
+    pub fn new(now: Time) -> CopyingState {
+        CopyingState(Copying::new(now))
+    }
+}
+
 impl Snapshot {
+    /// Makes of a snapshot that was taken in steps one that can be restored.
+    pub fn settle(&mut self) {
+        self.table.settle();
+    }
+
     /// A state of nothing, for connections that are to be added by their tuples.
     pub fn empty(taken: Time) -> Snapshot {
-        let table = TableSnapshot {
-            taken,
-            last_serial: 0,
-            last_expectation: 0,
-            chance: 0,
-            connections: Vec::new(),
-            expectations: Vec::new(),
-            calls: Vec::new(),
-        };
+        let table = TableSnapshot::empty(taken);
         Snapshot { helpers: Vec::new(), table }
     }
 }
@@ -83,10 +91,32 @@ impl Snapshot {
 impl Engine {
     /// Copies the state, after what has expired was removed. To be asked for between packets.
     pub fn snapshot(&mut self, now: Time) -> Snapshot {
+        let table = self.conntrack.snapshot(now, HelpSnapshot::of);
+        Snapshot { helpers: self.helper_names(), table }
+    }
+
+    /// Goes on with a copy, `budget` connections at most, between packets: `Ok` with the whole of
+    /// it once there is no more. That is to be [settled](Snapshot::settle) then, which needs no
+    /// engine and another thread may do.
+    pub fn snapshot_on(
+        &self,
+        now: Time,
+        mut copying: CopyingState,
+        budget: usize,
+    ) -> Result<Snapshot, CopyingState> {
+        match self.conntrack.copy_on(&mut copying.0, now, budget, HelpSnapshot::of) {
+            true => {
+                let table = self.conntrack.copied(copying.0, now);
+                Ok(Snapshot { helpers: self.helper_names(), table })
+            }
+            false => Err(copying),
+        }
+    }
+
+    fn helper_names(&self) -> Vec<HelperName> {
         let name =
             |instance: &Instance| HelperName { name: instance.name.clone(), port: instance.port };
-        let helpers = self.settings.instances.list().iter().map(name).collect();
-        Snapshot { helpers, table: self.conntrack.snapshot(now, HelpSnapshot::of) }
+        self.settings.instances.list().iter().map(name).collect()
     }
 
     /// Goes on from a snapshot, with an engine that has no connections yet. `now` and the instant

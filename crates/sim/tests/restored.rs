@@ -4,7 +4,7 @@
 //! to a fresh engine; from there on both get the same packets, and their answers, what they tell
 //! and their tables stay the same.
 
-use kinwall_engine::{Engine, Packet, Settings, View};
+use kinwall_engine::{CopyingState, Engine, Packet, Settings, View};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
 use kinwall_sim::traffic::{self, Ingress, Sent};
@@ -45,6 +45,53 @@ fn what_helpers_remember_is_restored() {
             }
         }
     }
+}
+
+/// A copy that is made a little at a time, while packets pass, can be restored, and has everything
+/// that was there all the time.
+#[test]
+fn a_copy_in_steps_is_a_state() {
+    let mut settled = 0;
+    for seed in 200..230 {
+        let world = World::new();
+        let mut random = Random::new(seed);
+        let packets = traffic::traffic(&mut random, &world, 2 * SESSIONS, None);
+        let mut one = engine(&world, Profile::Linux);
+        let begins = random.below(packets.len() / 2);
+        let mut copying = None;
+        let mut at_first = BTreeSet::new();
+        for (number, sent) in packets.iter().enumerate() {
+            let bytes = as_answered(&one, sent);
+            one.handle(sent.time, &mut packet(sent, &bytes));
+            if number == begins {
+                copying = Some(CopyingState::new(sent.time));
+                at_first = serials(&one, sent.time);
+            }
+            let Some(under_way) = copying.take() else { continue };
+            match one.snapshot_on(sent.time, under_way, 2) {
+                Err(under_way) => copying = Some(under_way),
+                Ok(mut snapshot) => {
+                    snapshot.settle();
+                    let bytes = kinwall_state::encode(&snapshot).expect("a state");
+                    let snapshot = kinwall_state::decode(&bytes).expect("a state");
+                    let mut other = engine(&world, Profile::Linux);
+                    let restored = other.restore(sent.time, snapshot);
+                    restored.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+                    let there = serials(&other, sent.time);
+                    let stayed = &at_first & &serials(&one, sent.time);
+                    let missing: Vec<_> = stayed.difference(&there).collect();
+                    assert!(missing.is_empty(), "seed {seed}: {missing:?}");
+                    settled += 1;
+                    break;
+                }
+            }
+        }
+    }
+    assert!(settled > 20, "only {settled} copies came to an end");
+}
+
+fn serials(engine: &Engine, now: Time) -> BTreeSet<u64> {
+    engine.conntrack().connections(now).map(|view| view.serial).collect()
 }
 
 /// A file that this version has written is read by whoever says to be of this version, and is

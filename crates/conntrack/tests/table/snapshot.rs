@@ -2,7 +2,7 @@
 
 use crate::support::{START, Wall, expect, expected, tcp, udp};
 use kinwall_conntrack::snapshot::{CallSnapshot, ExpectationSnapshot, RestoreError, TableSnapshot};
-use kinwall_conntrack::{ConnId, Tracked};
+use kinwall_conntrack::{ConnId, Copying, Tracked};
 use kinwall_terms::{
     Direction, EndsToo, InterfaceName, KeymapRule, L4Proto, Manip, NatRange, Status, Time, Tuple,
 };
@@ -193,4 +193,29 @@ fn refuse(snapshot: TableSnapshot<u32>, why: RestoreError) {
     let full = wall.ct.restore(wall.now, copy(&mut filled()), |scratch| scratch);
     assert_eq!(full, Err(RestoreError::NotEmpty));
     assert_eq!(wall.ct.count(), 3, "as it was");
+}
+
+/// What a copy in steps may hold at once: a connection that has ended meanwhile, and another with
+/// its tuples; what was announced by one that was not copied.
+#[test]
+fn a_copy_in_steps_is_settled() {
+    let mut wall = filled();
+    assert_eq!(wall.pass(&udp("10.0.0.4:53", "10.0.0.2:53")), "NEW 4 >");
+    let mut copying = Copying::new(wall.now);
+    assert!(!wall.ct.copy_on(&mut copying, wall.now, 3, |scratch| *scratch));
+    let old = wall.id(3);
+    wall.ct.kill(old);
+    wall.ct.expire(wall.now, 0);
+    assert_eq!(wall.pass(&udp("10.0.0.9:9", "10.0.0.2:53")), "NEW 5 >", "in the old one's place");
+    assert_eq!(wall.pass(&udp("10.0.0.2:53", "10.0.0.3:53")), "NEW 6 >", "the other way round");
+    let late = wall.master(&tcp("10.0.0.8:1000", SERVER, "S", 1, 0));
+    let child = expect(expected("10.0.0.2:0", "10.0.0.8:2000", L4Proto::UDP));
+    wall.ct.expect(wall.now, late, child).expect("expected");
+    assert!(wall.ct.copy_on(&mut copying, wall.now, usize::MAX, |scratch| *scratch));
+    let mut table = wall.ct.copied(copying, wall.now);
+    table.settle();
+    let serials: Vec<_> = table.connections.iter().map(|connection| connection.serial).collect();
+    assert_eq!(serials, [1, 2, 4, 6, 7]);
+    let wall = restored(table, 0);
+    assert_eq!((wall.ct.count(), wall.ct.expectation_count()), (5, 2));
 }

@@ -2,25 +2,30 @@
 //! end. At the first start those of the kernel are taken over.
 
 use crate::say;
-use kinwall_engine::Engine;
+use kinwall_engine::{CopyingState, Engine};
 use kinwall_state::StateError;
 use kinwall_state::import::{self, LeftOut};
 use kinwall_terms::Time;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
+/// Connections that are copied while packets wait: less than ten milliseconds.
+const COPIED_AT_ONCE: usize = 8_192;
+
 /// The file, and who writes it.
 pub(super) struct Keeper {
     path: PathBuf,
     every_s: u32,
     next: Time,
+    /// What is copied for it at the moment, a little at a time.
+    copying: Option<CopyingState>,
     /// Who writes it at the moment: packets do not wait for a disk.
     writer: Option<JoinHandle<Result<(), StateError>>>,
 }
 
 impl Keeper {
     pub(super) fn new(path: PathBuf, every_s: u32) -> Keeper {
-        Keeper { path, every_s, next: Time(0), writer: None }
+        Keeper { path, every_s, next: Time(0), copying: None, writer: None }
     }
 
     /// Goes on from the file. One that cannot be read is laid aside: a gateway that does not start
@@ -57,12 +62,24 @@ impl Keeper {
         if self.writer.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join();
         }
-        if now < self.next || self.writer.is_some() {
-            return;
+        let copying = match self.copying.take() {
+            Some(copying) => copying,
+            None if now < self.next || self.writer.is_some() => return,
+            None => {
+                self.next = now.after_s(self.every_s);
+                CopyingState::new(now)
+            }
+        };
+        match engine.snapshot_on(now, copying, COPIED_AT_ONCE) {
+            Ok(mut snapshot) => {
+                let path = self.path.clone();
+                self.writer = Some(std::thread::spawn(move || {
+                    snapshot.settle();
+                    write(&path, &snapshot)
+                }));
+            }
+            Err(copying) => self.copying = Some(copying),
         }
-        self.next = now.after_s(self.every_s);
-        let (path, snapshot) = (self.path.clone(), engine.snapshot(now));
-        self.writer = Some(std::thread::spawn(move || write(&path, &snapshot)));
     }
 
     /// Writes the file for the last time.
