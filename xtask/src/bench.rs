@@ -6,6 +6,7 @@
 //! processor time, which says more where other programs run too.
 
 mod capture;
+mod live;
 mod rules;
 
 use std::fs;
@@ -32,8 +33,14 @@ const GOAL_RATIO: f64 = 3.0;
 const RUNS: u32 = 3;
 
 /// `cargo xtask bench [--quick] [--replay-only]`: `--quick` takes a twentieth of the capture,
-/// `--replay-only` leaves the benchmarks of the crates out.
+/// `--replay-only` leaves the benchmarks of the crates out. `cargo xtask bench live [--json]`: the
+/// live gateway beside the kernel.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
+    if let [first, rest @ ..] = arguments
+        && first == "live"
+    {
+        return live::run_live(rest);
+    }
     let mut load = FULL;
     let mut crates = true;
     for argument in arguments {

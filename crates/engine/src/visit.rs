@@ -31,6 +31,10 @@ pub const TOKENS_MAX: Token = u16::MAX - 31;
 /// its queue holds packets; what it drops between them never comes.
 const WAIT_S: u32 = 5;
 
+/// Packets come back in the order in which they left: one that left so many before another that
+/// is back was lost. A few may overtake, such as those for the gateway itself.
+const OVERTAKEN: u64 = 256;
+
 /// How many tokens in a row are tried for one that is free.
 const TRIES: usize = 32;
 
@@ -68,6 +72,8 @@ pub enum Way {
 #[derive(Debug)]
 struct Waiting {
     since: Time,
+    /// Its number among those that left.
+    sequence: u64,
     number: u64,
     ingress: Ingress,
     link: LinkFacts,
@@ -115,11 +121,16 @@ pub(crate) struct Visits {
     places: Vec<Place>,
     next: usize,
     limit: usize,
+    /// How many have left.
+    left: u64,
+    /// The latest that is back.
+    back: u64,
 }
 
 impl Visits {
     /// The index of a place that may be taken now, and the connection that waited there in vain.
     fn room(&mut self, now: Time) -> Option<(usize, Option<ConnId>)> {
+        let overtaken = OVERTAKEN.min(self.limit as u64 / 4);
         for _ in 0..TRIES.min(self.limit) {
             let at = self.next % self.limit;
             self.next = at + 1;
@@ -129,7 +140,9 @@ impl Visits {
             }
             match &self.places[at] {
                 Place::Free | Place::Answered(..) => return Some((at, None)),
-                Place::Waits(old) if old.since.after_s(WAIT_S) <= now => {
+                Place::Waits(old)
+                    if old.sequence + overtaken < self.back || old.since.after_s(WAIT_S) <= now =>
+                {
                     let new = old.ct.filter(|ct| ct.new);
                     return Some((at, new.and_then(|ct| ct.conn)));
                 }
@@ -192,8 +205,10 @@ impl Engine {
             self.conntrack.abandon(id);
         }
         let comes_in_pieces = p.headers.family == Family::Ipv6 && !p.pieces.is_empty();
+        self.visits.left += 1;
         self.visits.places[at] = Place::Waits(Box::new(Waiting {
             since: p.now,
+            sequence: self.visits.left,
             number: p.packet.number,
             ingress: p.packet.ingress,
             link: p.packet.link,
@@ -266,6 +281,7 @@ impl Engine {
             }
             _ => return None,
         };
+        self.visits.back = self.visits.back.max(waiting.sequence);
         let outcome = self.resume(now, waiting, way, bytes)?;
         self.visits.places[at] = Place::Answered(ends, outcome);
         Some(outcome)

@@ -8,12 +8,14 @@ use kinwall_engine::{
 use kinwall_replay::{Clock, Input, Replay, Source};
 use kinwall_rules::load::{self, Defines, Source as Text};
 use kinwall_rules::program::{Options, Program};
-use kinwall_terms::{Family, KernelVersion, Profile, Reason, Time, Verdict};
+use kinwall_terms::{Family, InterfaceName, KernelVersion, Profile, Reason, Time, Verdict};
 use kinwall_topology::Topology;
 use kinwall_wire::link::strip;
 use kinwall_wire::translate::count_hop;
+use kinwall_wire::{LinkFacts, emit};
 use std::borrow::Cow;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// Example, capture and rules.
@@ -83,6 +85,34 @@ fn compare(example: &str, capture: &str, rules: &[&str], profile: Profile) -> u6
         seen += 1;
     }
     seen
+}
+
+/// Packets that are lost between their visits keep nobody else waiting, as those behind them that
+/// are back tell.
+#[test]
+fn lost_packets_make_room() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ftp");
+    let mut engine = engine(&folder, &[], Profile::Strict);
+    engine.set_visits(400);
+    for number in 0..20_000u32 {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let (src, dst) = (Ipv4Addr::new(10, high, middle, low), Ipv4Addr::new(192, 0, 2, 10));
+        let datagram = emit::Packet::new(src, dst, emit::Udp::new(1000, 53));
+        let mut packet = Packet {
+            number: number.into(),
+            ingress: Ingress::Interface(InterfaceName::new("eth1")),
+            link: LinkFacts::default(),
+            mark: 0,
+            bytes: Cow::Owned(datagram.build()),
+        };
+        let visit = engine.first_visit(Time(1), &mut packet, Told::default());
+        let token = visit.token.unwrap_or_else(|| panic!("packet {number} finds no room"));
+        if number % 10 == 0 {
+            let way = Way::Out(InterfaceName::new("eth0"));
+            let answer = engine.second_visit(Time(1), token, way, &mut packet.bytes);
+            assert!(answer.is_some(), "packet {number}");
+        }
+    }
 }
 
 /// Both visits of a packet, routed as was found for it.
