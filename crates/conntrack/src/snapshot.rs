@@ -23,7 +23,6 @@ use kinwall_terms::{
     Direction, Family, InterfaceName, KeymapRule, L4Proto, Status, Time, Tuple, Zone,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A connection table at one moment. `S` is what helpers remember of a connection.
@@ -252,7 +251,7 @@ impl<H> Conntrack<H> {
             }
             let slot = self.restore_connection(clock, &known, connection, &scratch)?;
             last = serial;
-            known.connections.insert(serial, self.id(slot));
+            known.connections.push((serial, self.id(slot)));
         }
         self.last_serial = self.last_serial.max(snapshot.last_serial);
         last = 0;
@@ -263,17 +262,17 @@ impl<H> Conntrack<H> {
             }
             let id = self.restore_expectation(clock, &known, expectation)?;
             last = serial;
-            known.expectations.insert(serial, id);
+            known.expectations.push((serial, id));
         }
         self.expectations.last_serial = snapshot.last_expectation;
         for ExpectationSnapshot { serial, partner, .. } in expectations {
-            let other = partner.and_then(|partner| known.expectations.get(&partner));
-            if let (Some(&one), Some(&other)) = (known.expectations.get(&serial), other) {
+            let other = partner.and_then(|partner| find(&known.expectations, partner));
+            if let (Some(one), Some(other)) = (find(&known.expectations, serial), other) {
                 self.removes(one, other);
             }
         }
         for CallSnapshot { master, rule, direction, tuple } in calls {
-            let Some(&id) = known.connections.get(&master) else {
+            let Some(id) = find(&known.connections, master) else {
                 return Err(RestoreError::Call(master));
             };
             // What ends calls is looked for only where a connection has ties.
@@ -351,7 +350,7 @@ impl<H> Conntrack<H> {
     }
 
     fn restore_master(&mut self, slot: Slot, known: &Known, master: &MasterSnapshot) {
-        let id = known.connections.get(&master.serial).copied();
+        let id = find(&known.connections, master.serial);
         let kept = Master {
             id: id.unwrap_or(ConnId::NONE),
             serial: master.serial,
@@ -375,7 +374,7 @@ impl<H> Conntrack<H> {
         kept: &ExpectationSnapshot,
     ) -> Result<ExpId, RestoreError> {
         let serial = kept.serial;
-        let master = known.connections.get(&kept.master).copied();
+        let master = find(&known.connections, kept.master);
         let slot = master.and_then(|master| self.resolve(master));
         let (Some(master), Some(slot)) = (master, slot) else {
             return Err(RestoreError::NoMaster(serial));
@@ -445,11 +444,17 @@ impl Clock {
     }
 }
 
-/// What was restored so far, by serial number.
+/// What was restored so far, in order of serial numbers.
 #[derive(Default)]
 struct Known {
-    connections: BTreeMap<u64, ConnId>,
-    expectations: BTreeMap<u64, ExpId>,
+    connections: Vec<(u64, ConnId)>,
+    expectations: Vec<(u64, ExpId)>,
+}
+
+/// The one with this serial number.
+fn find<T: Copy>(known: &[(u64, T)], serial: u64) -> Option<T> {
+    let at = known.binary_search_by_key(&serial, |(serial, _)| *serial).ok()?;
+    known.get(at).map(|(_, id)| *id)
 }
 
 /// Whether what a connection says of itself agrees.
