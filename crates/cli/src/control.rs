@@ -4,6 +4,7 @@
 //! closes the connection; the last says `{"type":"done"}`, or `{"type":"error"}` and why.
 
 pub(crate) mod answer;
+pub(crate) mod client;
 pub(crate) mod filter;
 pub(crate) mod record;
 pub(crate) mod server;

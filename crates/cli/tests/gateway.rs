@@ -46,6 +46,8 @@ scripts! {
     packets;
     /// Interfaces that come and go.
     interfaces;
+    /// What was counted, for Prometheus: printed and served.
+    metrics;
     /// What is wrong is said, and nothing is changed.
     trouble;
 }

@@ -1,12 +1,11 @@
 //! `kinwall ctl`: questions to a running gateway.
 
 use crate::control::filter::Filter;
-use crate::control::{Lines, Request, SOCKET};
+use crate::control::{Lines, Request, SOCKET, client};
 use crate::failure::Failure;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::os::unix::net::UnixStream;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Ask a running gateway: connections, expectations, rules and counters, live
@@ -117,44 +116,12 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
         Command::Reload => Request::Reload,
         Command::Confirm => Request::Confirm,
     };
-    let stream = UnixStream::connect(&args.socket).map_err(|error| {
-        let path = args.socket.display();
-        Failure::Failed(match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
-                "{path}: no gateway answers there: `kinwall run` starts one, and --socket says \
-                 where it listens"
-            ),
-            ErrorKind::PermissionDenied => {
-                format!("{path}: not permitted: the socket is for its owner, who runs the gateway")
-            }
-            _ => format!("{path}: {error}"),
-        })
-    })?;
-    ask(&stream, &request, args.format)
-}
-
-/// Sends the question, and writes the answer as it comes.
-fn ask(mut stream: &UnixStream, request: &Request, format: Format) -> Result<(), Failure> {
-    let question = serde_json::to_string(request).map_err(|e| Failure::Failed(e.to_string()))?;
-    stream.write_all(format!("{question}\n").as_bytes())?;
     let mut out = std::io::stdout().lock();
     let follows = matches!(request, Request::Events { .. });
     let mut place = Vec::new();
-    for line in BufReader::new(stream).lines() {
-        let line = line?;
-        let value: Value = serde_json::from_str(&line)
-            .map_err(|error| Failure::Failed(format!("the gateway's answer: {error}")))?;
-        match value["type"].as_str() {
-            Some("done") => return Ok(out.flush()?),
-            Some("error") => {
-                let message = value["message"].as_str().unwrap_or_default();
-                return Err(Failure::Failed(message.to_owned()));
-            }
-            _ => {}
-        }
-        let of_the_tool = value["line"].as_str();
-        match (format, of_the_tool) {
-            (Format::Json, _) => writeln!(out, "{line}")?,
+    client::ask(&args.socket, &request, |value| {
+        match (args.format, value["line"].as_str()) {
+            (Format::Json, _) => writeln!(out, "{value}")?,
             (_, Some(line)) => writeln!(out, "{line}")?,
             // The tool does not have this event.
             (Format::Conntrack | Format::Extended, None) if value.get("event").is_some() => {}
@@ -163,8 +130,9 @@ fn ask(mut stream: &UnixStream, request: &Request, format: Format) -> Result<(),
         if follows {
             out.flush()?;
         }
-    }
-    Err(Failure::Failed(String::from("the gateway ended before its answer did")))
+        Ok(())
+    })?;
+    Ok(out.flush()?)
 }
 
 /// A line for people. `place` is the family and table of the rule before.

@@ -5,6 +5,7 @@ pub(crate) mod ctl;
 pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod helpers;
+pub(crate) mod metrics;
 pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod replay;
