@@ -82,7 +82,7 @@ fn control(architecture: &str) -> String {
         "Package: kinwall\nVersion: {VERSION}\nArchitecture: {architecture}\n\
          Maintainer: the kinwall project <https://github.com/kinwall/kinwall>\n\
          Section: net\nPriority: optional\n\
-         Depends: libc6, libgcc-s1, iptables\nRecommends: ipset, nftables\n\
+         Depends: libc6, libgcc-s1, iptables\nRecommends: conntrack, ipset, nftables\n\
          Homepage: https://github.com/kinwall/kinwall\n\
          Description: firewall that knows its kin\n \
          A stateful firewall with connection tracking helpers: a live gateway over the\n \

@@ -28,6 +28,8 @@ pub(crate) struct RunFile {
     pub(crate) state: Option<PathBuf>,
     /// How often that is written, in seconds.
     pub(crate) state_every_s: u32,
+    /// Whether it gives up what it does not need.
+    pub(crate) sandbox: bool,
     /// How helpers read.
     pub(crate) profile: Profile,
     /// Sysctls, module options and guards, in order.
@@ -63,6 +65,7 @@ const KEYS: &[&str] = &[
     "control",
     "state",
     "state_every",
+    "sandbox",
     "profile",
     "sysctl",
     "modules",
@@ -93,6 +96,7 @@ impl RunFile {
             control: PathBuf::from(SOCKET),
             state: Some(PathBuf::from(STATE)),
             state_every_s: STATE_EVERY_S,
+            sandbox: true,
             profile: Profile::Strict,
             settings: Vec::new(),
             name: path.display().to_string(),
@@ -158,6 +162,13 @@ impl RunFile {
                 let right = "state = \"/var/lib/kinwall/state\", or \"\" for none";
                 let name = string(node, right)?;
                 self.state = (!name.is_empty()).then(|| folder.join(name));
+            }
+            "sandbox" => {
+                let right = "sandbox = false, where a kernel or a container refuses it";
+                let DeValue::Boolean(on) = node.get_ref() else {
+                    return Err(Wrong::new(node.span(), "neither true nor false", right));
+                };
+                self.sandbox = *on;
             }
             "state_every" => {
                 let right = "state_every = 60, in seconds";

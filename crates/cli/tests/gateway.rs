@@ -48,6 +48,8 @@ scripts! {
     interfaces;
     /// What was counted, for Prometheus: printed and served.
     metrics;
+    /// What it gives up once it runs.
+    sandbox;
     /// What is wrong is said, and nothing is changed.
     trouble;
 }

@@ -3,6 +3,7 @@
 mod build;
 mod keep;
 mod live;
+mod sandbox;
 
 use crate::control::server::Server;
 use crate::failure::Failure;
@@ -77,6 +78,9 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     engine.set_translation(true);
     let plan = file.plan.clone();
     let control = Server::new(&file.control).map_err(Failure::Failed)?;
+    if file.sandbox {
+        sandbox::enter(&file, &args.config).map_err(failed)?;
+    }
     let is_first = !file.state.as_ref().is_some_and(|state| state.exists());
     let confirm_s = args.confirm.unwrap_or(match is_first && std::io::stdin().is_terminal() {
         true => CONFIRM_S,
