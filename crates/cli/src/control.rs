@@ -40,6 +40,11 @@ pub(crate) enum Request {
         #[serde(default)]
         lines: Lines,
     },
+    /// The steps of packets that fit, from now on.
+    Trace {
+        #[serde(default)]
+        filter: Filter,
+    },
     /// Everything, counted.
     Stats,
     /// The settings that can be asked for.

@@ -9,8 +9,10 @@ use kinwall_rules::eval::{self, Decision, Part, RuleId, Walk};
 use kinwall_rules::print::{self, Line};
 use kinwall_rules::program::Program;
 use kinwall_rules::ruleset::Rule;
-use kinwall_terms::{CtState, Family, Manip, Reason, Verdict};
+use kinwall_terms::{CtState, Family, InterfaceName, Manip, Reason, Verdict};
+use kinwall_wire::Headers;
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -39,6 +41,22 @@ pub(crate) fn write(
         write_step(out, engine, step, every_rule)?;
     }
     Ok(())
+}
+
+/// A packet in a line: its ends, and where it came in.
+pub(crate) fn headline(headers: &Headers, input: Option<InterfaceName>) -> String {
+    let end = |address: IpAddr, port: Option<u16>| match port {
+        Some(port) => SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
+    };
+    let ports = headers.ports();
+    let src = end(headers.src, ports.map(|ports| ports.0));
+    let dst = end(headers.dst, ports.map(|ports| ports.1));
+    let ends = format!("{} {src} -> {dst}", headers.proto);
+    match input {
+        Some(input) => format!("{ends}, in by {input}"),
+        None => ends,
+    }
 }
 
 /// Writes the verdict, with its reason.

@@ -46,6 +46,8 @@ scripts! {
     packets;
     /// Interfaces that come and go.
     interfaces;
+    /// The steps of chosen packets, as they pass.
+    trace;
     /// What was counted, for Prometheus: printed and served.
     metrics;
     /// What it gives up once it runs.

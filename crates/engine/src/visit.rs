@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::outcome::{Outcome, Path, RuleAt};
 use crate::packet::{Ingress, Packet};
 use crate::path::{Aids, Passage, Stage, Stop, Sums};
+use crate::trace::Trace;
 use kinwall_conntrack::{ConnId, PacketCt, Tracked};
 use kinwall_rules::facts::{Key, PacketState};
 use kinwall_terms::{Direction, Family, Hook, InterfaceName, L4Proto, Manip, Reason, Table, Time};
@@ -45,6 +46,8 @@ pub struct Told {
     pub is_unfinished: bool,
     /// The interface that one of the gateway's own is to leave by; `None`: as the topology says.
     pub out: Option<InterfaceName>,
+    /// Its steps are wanted.
+    pub is_traced: bool,
 }
 
 /// What the first visit answers.
@@ -57,6 +60,8 @@ pub struct FirstVisit {
     /// The numbers of the fragments that its bytes were made of, its own last; empty for a packet
     /// that came whole.
     pub pieces: Vec<u64>,
+    /// The steps of a packet whose way ends here, if they are wanted.
+    pub trace: Option<Trace>,
 }
 
 /// The way that a packet was routed.
@@ -90,6 +95,8 @@ struct Waiting {
     datagram: Option<Vec<u8>>,
     /// Which packets may come back with the token.
     ends: Ends,
+    /// Its steps so far.
+    trace: Option<Trace>,
 }
 
 /// What a packet that comes back must have kept.
@@ -125,6 +132,8 @@ pub(crate) struct Visits {
     left: u64,
     /// The latest that is back.
     back: u64,
+    /// The steps of the packet that was back last.
+    traced: Option<Trace>,
 }
 
 impl Visits {
@@ -174,11 +183,13 @@ impl Engine {
             Ok(headers) => headers,
             Err(error) => {
                 let outcome = Outcome::unread(None, packet.bytes.len(), error.reason());
-                return FirstVisit { outcome, token: None, pieces: Vec::new() };
+                return FirstVisit { outcome, token: None, pieces: Vec::new(), trace: None };
             }
         };
         let sums = if told.is_unfinished { Sums::Right } else { Sums::Unknown };
-        let mut p = Passage::new(now, packet, &headers, Aids { sums, ..Aids::default() });
+        let mut trace = told.is_traced.then(Trace::default);
+        let aids = Aids { sums, trace: trace.as_mut(), ..Aids::default() };
+        let mut p = Passage::new(now, packet, &headers, aids);
         let ended = self.arrive_and_wait(&mut p, told.out);
         let (stop, token) = match ended {
             Ok(token) => (None, Some(token)),
@@ -186,7 +197,14 @@ impl Engine {
         };
         let outcome = self.conclude(&p, stop);
         imprint(&mut p);
-        FirstVisit { outcome, token, pieces: p.pieces }
+        let pieces = p.pieces;
+        if let Some(token) = token
+            && let Some(Place::Waits(waiting)) =
+                self.visits.places.get_mut(usize::from(token).wrapping_sub(1))
+        {
+            waiting.trace = trace.take();
+        }
+        FirstVisit { outcome, token, pieces, trace }
     }
 
     fn arrive_and_wait(
@@ -222,6 +240,7 @@ impl Engine {
             translated: p.translated,
             datagram: comes_in_pieces.then(|| p.packet.bytes.to_vec()),
             ends: Ends::of(&p.headers),
+            trace: None,
         }));
         Ok(at as Token + 1)
     }
@@ -287,6 +306,11 @@ impl Engine {
         Some(outcome)
     }
 
+    /// The steps of the packet that had its second visit last, if they are wanted.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.visits.traced.take()
+    }
+
     fn resume(
         &mut self,
         now: Time,
@@ -300,10 +324,11 @@ impl Engine {
             None => Cow::Borrowed(&**bytes),
         };
         let headers = Headers::parse(&bytes_now).ok()?;
-        let Waiting { number, ingress, link, mut state, .. } = waiting;
+        let Waiting { number, ingress, link, mut state, mut trace, .. } = waiting;
         let mut packet = Packet { number, ingress, link, mark: state.mark, bytes: bytes_now };
         state.ttl = headers.ttl;
-        let mut p = Passage::new(now, &mut packet, &headers, Aids::default());
+        let aids = Aids { trace: trace.as_mut(), ..Aids::default() };
+        let mut p = Passage::new(now, &mut packet, &headers, aids);
         p.state = state;
         p.in_iface = waiting.in_iface;
         p.ct = waiting.ct;
@@ -325,6 +350,7 @@ impl Engine {
         if p.state.mss.is_some() || p.state.tos != p.headers.tos || p.state.ttl != p.headers.ttl {
             imprint(&mut p);
         }
+        self.visits.traced = trace;
         let changed = match packet.bytes {
             Cow::Owned(changed) if !is_datagram => Some(changed),
             _ => None,

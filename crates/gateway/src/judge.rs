@@ -5,6 +5,7 @@ use crate::marks::Marks;
 use crate::message::{Queued, Sentence};
 use crate::queue::Verdicts;
 use crate::refused::Refused;
+use crate::tracer::Tracer;
 use kinwall_engine::{Engine, FirstVisit, Ingress, Outcome, Packet, Told, Way};
 use kinwall_rules::facts::Owner;
 use kinwall_terms::{RejectWith, Time, Verdict};
@@ -47,6 +48,7 @@ pub(crate) struct Judge {
     pub(crate) engine: Engine,
     pub(crate) links: Links,
     pub(crate) counts: Counts,
+    pub(crate) tracer: Tracer,
     marks: Marks,
     /// The number of the latest packet.
     number: u64,
@@ -62,6 +64,7 @@ impl Judge {
             engine,
             links,
             counts: Counts::default(),
+            tracer: Tracer::default(),
             marks,
             number: 0,
             held: HashMap::new(),
@@ -94,8 +97,10 @@ impl Judge {
         let bytes = Cow::Borrowed(queued.payload);
         let link = link_facts(queued);
         let mut packet = Packet { number: self.number, ingress, link, mark: others, bytes };
-        let told = Told { is_unfinished: queued.is_unfinished, out };
-        let visit = self.engine.first_visit(now, &mut packet, told);
+        let is_traced = self.tracer.wants(queued.payload);
+        let told = Told { is_unfinished: queued.is_unfinished, out, is_traced };
+        let mut visit = self.engine.first_visit(now, &mut packet, told);
+        self.tracer.saw(queued.payload, visit.outcome, visit.trace.take());
         if visit.outcome.verdict == Verdict::Consume {
             return self.hold(now, queued, verdicts);
         }
@@ -181,6 +186,8 @@ impl Judge {
             self.counts.strayed += 1;
             return verdicts.give(queued.id, Sentence::Drop, None, None);
         };
+        let trace = self.engine.take_trace();
+        self.tracer.saw(queued.payload, outcome, trace);
         let mark = self.marks.others(outcome.mark);
         let sentence = match outcome.verdict {
             Verdict::Accept if is_lost_translation(queued, &outcome) => Sentence::Drop,

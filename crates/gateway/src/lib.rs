@@ -17,12 +17,14 @@ mod message;
 mod queue;
 mod refused;
 mod serve;
+mod tracer;
 
 pub use chains::{Plan, WhileDown};
 pub use check::{Finding, check};
 pub use judge::Counts;
 pub use marks::Marks;
 pub use serve::{Host, Next, serve};
+pub use tracer::{Traced, Tracer, Wanted};
 
 use std::io;
 

@@ -5,6 +5,7 @@ use crate::chains::{self, Plan};
 use crate::judge::{Counts, Judge};
 use crate::links::Links;
 use crate::queue::Queue;
+use crate::tracer::Tracer;
 use kinwall_engine::Engine;
 use kinwall_terms::Time;
 use kinwall_topology::Topology;
@@ -58,7 +59,13 @@ pub trait Host {
     fn wakes(&self) -> Option<BorrowedFd<'_>>;
 
     /// Between two batches of packets, and at least twice a second.
-    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> Next;
+    fn between(
+        &mut self,
+        engine: &mut Engine,
+        counts: &Counts,
+        tracer: &mut Tracer,
+        now: Time,
+    ) -> Next;
 
     /// The loop has ended, and no packet comes any more.
     fn ending(&mut self, engine: &mut Engine, now: Time);
@@ -148,11 +155,11 @@ impl Running {
             self.follow_links(host);
             let forsaken = self.judge.forsaken(now);
             self.queue.drop_all(forsaken.into_iter()).map_err(failed)?;
-            let engine = &mut self.judge.engine;
+            let Judge { engine, counts, tracer, .. } = &mut self.judge;
             if engine.next_deadline().is_some_and(|deadline| deadline <= now) {
                 engine.expire(now, EXPIRE_AT_ONCE);
             }
-            match host.between(engine, &self.judge.counts, now) {
+            match host.between(engine, counts, tracer, now) {
                 Next::Wait => {}
                 Next::Again => more = true,
                 Next::End => return Ok(()),

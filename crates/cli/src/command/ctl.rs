@@ -56,6 +56,11 @@ enum Command {
         #[command(flatten)]
         filter: Filter,
     },
+    /// The steps of packets that fit, in either direction, from now on: every chain and rule
+    Trace {
+        #[command(flatten)]
+        filter: Filter,
+    },
     /// Everything, counted
     Stats,
     /// The sysctls of connection tracking, with their values
@@ -101,6 +106,12 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
             Request::Events { filter, lines }
         }
         Command::Expectations { filter } => Request::Expectations { filter, lines },
+        Command::Trace { filter } if !filter.is_about_packets() => {
+            return Err(Failure::Usage(String::from(
+                "packets are chosen by --proto, --family, --src, --dst, --sport and --dport",
+            )));
+        }
+        Command::Trace { filter } => Request::Trace { filter },
         Command::Stats => Request::Stats,
         Command::Settings => Request::Settings,
         Command::Set { setting: (key, value) } => Request::Set { key, value },
@@ -117,7 +128,7 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
         Command::Confirm => Request::Confirm,
     };
     let mut out = std::io::stdout().lock();
-    let follows = matches!(request, Request::Events { .. });
+    let follows = matches!(request, Request::Events { .. } | Request::Trace { .. });
     let mut place = Vec::new();
     client::ask(&args.socket, &request, |value| {
         match (args.format, value["line"].as_str()) {
@@ -159,6 +170,7 @@ fn plain(value: &Value, place: &mut Vec<String>) -> String {
         "setting" => format!("{} = {}", text("key"), value["value"]),
         "deleted" => format!("{} connections ended", value["connections"]),
         "lost" => format!("({} events were lost: they came too fast)", value["events"]),
+        "explanation" => text("text").to_owned(),
         "stats" => stats(value, 0),
         _ => value.to_string(),
     }

@@ -93,10 +93,9 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
         writeln!(out, "{json}")?;
         return Ok(());
     }
-    match input {
-        _ if local => writeln!(out, "{}, sent by the gateway", describe(&headers))?,
-        Some(input) => writeln!(out, "{}, in by {input}", describe(&headers))?,
-        None => writeln!(out, "{}", describe(&headers))?,
+    match local {
+        true => writeln!(out, "{}, sent by the gateway", why::headline(&headers, None))?,
+        false => writeln!(out, "{}", why::headline(&headers, input))?,
     }
     let family = Family::of(headers.dst);
     if let Some(remark) = why::no_rules(&engine, family) {
@@ -108,17 +107,6 @@ pub(crate) fn run(args: ExplainArgs) -> Result<(), Failure> {
         remarks::on_unknown(&engine, &rules.names(), [(at, &1)].into_iter());
     }
     Ok(())
-}
-
-fn describe(headers: &Headers) -> String {
-    let end = |address: std::net::IpAddr, port: Option<u16>| match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    };
-    let ports = headers.ports();
-    let src = end(headers.src, ports.map(|ports| ports.0));
-    let dst = end(headers.dst, ports.map(|ports| ports.1));
-    format!("{} {src} -> {dst}", headers.proto)
 }
 
 fn presumed(engine: &Engine, typed: &Typed) -> Result<Option<Presumed>, Failure> {

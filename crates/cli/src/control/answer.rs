@@ -3,7 +3,7 @@
 use crate::control::filter::Filter;
 use crate::control::{Lines, Request, record};
 use kinwall_engine::{ConnId, ConnectionCursor, Engine, Event, RuleId};
-use kinwall_gateway::Counts;
+use kinwall_gateway::{Counts, Tracer};
 use kinwall_terms::{Family, Time};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ const STEP: usize = 512;
 pub(crate) struct Facts<'a> {
     pub(crate) engine: &'a mut Engine,
     pub(crate) counts: &'a Counts,
+    pub(crate) tracer: &'a mut Tracer,
     pub(crate) now: Time,
     /// When the gateway began.
     pub(crate) since: Time,
@@ -51,6 +52,10 @@ pub(crate) enum Answer {
         filter: Filter,
         lines: Lines,
     },
+    /// The steps of packets from now on.
+    Trace {
+        filter: Filter,
+    },
     /// All that there is to say.
     Lines(Vec<Value>),
 }
@@ -79,6 +84,7 @@ impl Answer {
                 return Answer::Expectations { filter, lines, from: 0 };
             }
             Request::Events { filter, lines } => return Answer::Events { filter, lines },
+            Request::Trace { filter } => return Answer::Trace { filter },
             Request::Rules => {
                 let of = |family| {
                     let ids = engine.program(family).map(|program| program.rule_ids());
@@ -176,7 +182,7 @@ impl Answer {
                 }
                 Some(Answer::Rules { rules, from: from + STEP })
             }
-            events @ Answer::Events { .. } => Some(events),
+            endless @ (Answer::Events { .. } | Answer::Trace { .. }) => Some(endless),
             Answer::Lines(lines) => {
                 lines.iter().for_each(say);
                 None

@@ -4,6 +4,7 @@ use clap::Args;
 use ipnet::IpNet;
 use kinwall_engine::{Engine, View};
 use kinwall_terms::{Family, L4Proto, Status, Tuple};
+use kinwall_wire::Headers;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -106,6 +107,21 @@ impl Filter {
             && self.connection.is_none_or(|number| {
                 view.serial == number || master.is_some_and(|master| master.serial == number)
             })
+    }
+
+    /// Whether what is asked is about the ends of packets and nothing else.
+    pub(crate) fn is_about_packets(&self) -> bool {
+        let Filter { proto, family, src, dst, sport, dport, .. } = self.clone();
+        *self == Filter { proto, family, src, dst, sport, dport, ..Filter::default() }
+    }
+
+    /// Whether a packet fits, in either direction.
+    pub(crate) fn fits_packet(&self, headers: &Headers) -> bool {
+        let (sport, dport) = headers.ports().unwrap_or((0, 0));
+        let Headers { src, dst, proto, .. } = *headers;
+        let there = Tuple { src, dst, sport, dport, proto };
+        let back = Tuple { src: dst, dst: src, sport: dport, dport: sport, proto };
+        self.fits_tuple(&there) || self.fits_tuple(&back)
     }
 
     /// The part that is about the first packet's ends.

@@ -1,13 +1,15 @@
 //! Connections, expectations, rules and counters as lines of JSON.
 
 use crate::control::Lines;
+use crate::why;
 use kinwall_conntrack::{ConnectionEnd, Stats};
 use kinwall_engine::{Engine, Event, ExpectationView, RuleId, View};
-use kinwall_gateway::Counts;
+use kinwall_gateway::{Counts, Traced};
 use kinwall_replay::output::Ends;
 use kinwall_rules::print;
 use kinwall_terms::{Direction, Family, Reason, Time, ZoneScope};
 use serde_json::{Value, json};
+use std::io::Write;
 
 fn family(family: Family) -> &'static str {
     match family {
@@ -136,6 +138,20 @@ pub(crate) fn event(engine: &Engine, event: &Event, now: Time, lines: Lines) -> 
     if let Some(line) = line {
         value["line"] = json!(line);
     }
+    value
+}
+
+/// The steps of a packet, for programs and, as `text`, for people.
+pub(crate) fn traced(engine: &Engine, traced: &Traced) -> Value {
+    let Traced { headers, outcome, trace } = traced;
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = writeln!(text, "{}", why::headline(headers, outcome.in_iface));
+    let _ = why::write(&mut text, engine, trace, false);
+    let _ = why::write_verdict(&mut text, engine, outcome);
+    let text = String::from_utf8_lossy(&text);
+    let mut value = crate::json::explained(engine, outcome, trace);
+    value["text"] = json!(anstream::adapter::strip_str(text.trim_end()).to_string());
     value
 }
 

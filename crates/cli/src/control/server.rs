@@ -5,8 +5,10 @@
 //! told how many.
 
 use crate::control::answer::{Answer, Facts, error};
+use crate::control::filter::Filter;
 use crate::control::{Request, record};
 use kinwall_engine::Event;
+use kinwall_gateway::{Traced, Wanted};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,6 +37,8 @@ pub(crate) struct Server {
     epoll: Epoll,
     clients: BTreeMap<u64, Client>,
     next: u64,
+    /// Who traces packets.
+    tracing: Vec<u64>,
 }
 
 struct Client {
@@ -78,7 +82,14 @@ impl Server {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, LISTENER);
         epoll.add(&listener, event).map_err(|e| failed(e.into()))?;
         let path = path.to_owned();
-        Ok(Server { path, listener, epoll, clients: BTreeMap::new(), next: LISTENER + 1 })
+        Ok(Server {
+            path,
+            listener,
+            epoll,
+            clients: BTreeMap::new(),
+            next: LISTENER + 1,
+            tracing: Vec::new(),
+        })
     }
 
     /// What to wait on.
@@ -99,6 +110,9 @@ impl Server {
         if follows {
             self.tell(facts, &events);
         }
+        for traced in facts.tracer.take() {
+            self.explain(facts, &traced);
+        }
         let mut more = false;
         let mut gone = Vec::new();
         for (number, client) in &mut self.clients {
@@ -115,7 +129,36 @@ impl Server {
             }
         }
         facts.engine.set_events(self.clients.values().any(Client::follows));
+        self.trace(facts);
         more
+    }
+
+    /// Has the packets traced that somebody wants to see.
+    fn trace(&mut self, facts: &mut Facts<'_>) {
+        let filters = |(number, client): (&u64, &Client)| match &client.answer {
+            Some(Answer::Trace { filter }) => Some((*number, filter.clone())),
+            _ => None,
+        };
+        let (numbers, filters): (Vec<u64>, Vec<Filter>) =
+            self.clients.iter().filter_map(filters).unzip();
+        if numbers == self.tracing {
+            return;
+        }
+        self.tracing = numbers;
+        let wanted: Wanted =
+            Box::new(move |headers| filters.iter().any(|filter| filter.fits_packet(headers)));
+        facts.tracer.want((!self.tracing.is_empty()).then_some(wanted));
+    }
+
+    /// Tells the steps of a packet.
+    fn explain(&mut self, facts: &Facts<'_>, traced: &Traced) {
+        let line = record::traced(facts.engine, traced);
+        for client in self.clients.values_mut() {
+            let Some(Answer::Trace { filter }) = &client.answer else { continue };
+            if filter.fits_packet(&traced.headers) && client.pending.len() < PENDING_MAX {
+                client.say(&line);
+            }
+        }
     }
 
     fn accept(&mut self) {
@@ -173,8 +216,12 @@ impl Client {
         matches!(self.answer, Some(Answer::Events { .. }))
     }
 
+    fn is_endless(&self) -> bool {
+        matches!(self.answer, Some(Answer::Events { .. } | Answer::Trace { .. }))
+    }
+
     fn has_more(&self) -> bool {
-        self.answer.is_some() && !self.follows() && self.pending.len() < PENDING_MAX
+        self.answer.is_some() && !self.is_endless() && self.pending.len() < PENDING_MAX
     }
 
     fn say(&mut self, line: &Value) {
@@ -214,7 +261,7 @@ impl Client {
         loop {
             match self.stream.read(&mut bytes) {
                 // Who has asked may close his side and read on.
-                Ok(0) => return self.asked && !self.follows(),
+                Ok(0) => return self.asked && !self.is_endless(),
                 Ok(_) if self.asked => {}
                 Ok(count) => self.question.extend(&bytes[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,

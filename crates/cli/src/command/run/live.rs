@@ -7,7 +7,7 @@ use crate::control::server::Server;
 use crate::run_file::RunFile;
 use crate::say;
 use kinwall_engine::{Engine, Settings};
-use kinwall_gateway::{Counts, Host, Next};
+use kinwall_gateway::{Counts, Host, Next, Tracer};
 use kinwall_terms::{KernelVersion, Time};
 use kinwall_topology::Topology;
 use std::os::fd::BorrowedFd;
@@ -140,7 +140,13 @@ impl Host for Live {
         self.control.as_ref().map(Server::fd)
     }
 
-    fn between(&mut self, engine: &mut Engine, counts: &Counts, now: Time) -> Next {
+    fn between(
+        &mut self,
+        engine: &mut Engine,
+        counts: &Counts,
+        tracer: &mut Tracer,
+        now: Time,
+    ) -> Next {
         let Some(mut control) = self.control.take() else { return Next::Wait };
         let (since, files) = (self.since, Arc::clone(&self.files));
         let mut confirm_s = self.confirm_s;
@@ -148,6 +154,7 @@ impl Host for Live {
         let mut facts = Facts {
             engine,
             counts,
+            tracer,
             now,
             since,
             files: &files,
