@@ -17,6 +17,7 @@ fn script(name: &str) {
         .args(["timeout", "-k", "1", "120", "bash", "-c", &format!("{}\n{}", text[1], text[0])])
         .env("KINWALL", env!("CARGO_BIN_EXE_kinwall"))
         .env("DIR", &dir)
+        .env("SCRIPTS", &scripts)
         .output()
         .expect("unshare runs (package util-linux)");
     let said = [output.stdout, output.stderr].concat();
@@ -52,6 +53,10 @@ scripts! {
     metrics;
     /// What it gives up once it runs.
     sandbox;
+    /// Floods of SYNs, datagrams and ICMP errors: open transfers go on, and nothing grows.
+    floods;
+    /// Reloads, other rules, an interface that goes down, restarts and `kill -9` while traffic flows.
+    soak;
     /// What is wrong is said, and nothing is changed.
     trouble;
 }

@@ -1,5 +1,5 @@
 # A client inside, a server outside, a gateway between them: words for the scripts of gateway.rs.
-# DIR is the script's folder, KINWALL the program.
+# DIR is a folder for its files, SCRIPTS the one it is in, KINWALL the program.
 set -eu
 
 PIDS=''
