@@ -66,7 +66,7 @@ use std::path::{Path, PathBuf};
 /// Sessions in one generated case, unless `KINWALL_SESSIONS` says otherwise.
 const SESSIONS: usize = 30;
 /// Generated cases, unless `KINWALL_CASES` says otherwise.
-const CASES: u64 = 12;
+const CASES: u64 = 24;
 /// The share of packets on which both must agree.
 const AGREEMENT_MIN: f64 = 0.999;
 
