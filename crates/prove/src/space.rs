@@ -40,8 +40,8 @@ pub struct Unknown(pub u32);
 )]
 pub struct TooLarge;
 
-/// Nodes of all sets together, at most: with all tables below 4 GiB, of which an analysis takes what
-/// it needs. Beyond it an analysis ends with [`TooLarge`].
+/// Nodes of all sets together, at most: with all tables below 4 GiB, of which an analysis takes
+/// what it needs. Beyond it an analysis ends with [`TooLarge`].
 pub const NODES_MAX_COUNT: usize = 1 << 26;
 
 /// Results of operations that are remembered.
