@@ -67,6 +67,13 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         say::note(what);
         return Ok(());
     }
+    if !args.config.exists() {
+        return Err(failed(format_args!(
+            "{}: there is no such file; the least that it says is `rules4 = \"rules.v4\"`, and \
+             --config names another",
+            args.config.display()
+        )));
+    }
     let file = RunFile::read(&args.config)?;
     if args.check {
         return tell(&file);
