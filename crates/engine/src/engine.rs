@@ -10,6 +10,7 @@ use kinwall_conntrack::defrag::Defragmenter;
 use kinwall_conntrack::settings::Settings as TrackingSettings;
 use kinwall_conntrack::{ConnId, Conntrack, Event, HelperId, PacketCt};
 use kinwall_helpers::{Effects, Instances};
+use kinwall_rules::log_line::LogLine;
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
 use kinwall_rules::sets::Sets;
@@ -220,6 +221,19 @@ impl Engine {
         self.readdresses = on;
         self.translates = Family::ALL.map(|family| on && self.has_nat(family));
         self.courses.forget();
+    }
+
+    /// Writes the lines of LOG from now on, or not; off at first. Whoever switches it on fetches
+    /// them ([`Engine::log_lines`]).
+    pub fn set_log(&mut self, on: bool) {
+        self.memory.log.set(on);
+        self.courses.forget();
+    }
+
+    /// The lines that LOG has written since the last call, and how many more there were than are
+    /// kept ([`kinwall_rules::log_line::LINES_MAX`]).
+    pub fn log_lines(&mut self) -> (Vec<LogLine>, u64) {
+        self.memory.log.take()
     }
 
     /// Whether the rules of a family have a nat table.

@@ -34,7 +34,9 @@ impl Engine {
             let _ = self.conntrack.set("nf_conntrack_acct", "1");
             self.settings.tracking.acct = true;
         }
+        let log = std::mem::take(&mut self.memory.log);
         self.memory = Memory::new(&loaded, seed);
+        self.memory.log = log;
         self.memory.take_sets(sets);
         self.programs = programs;
         self.courses.forget();

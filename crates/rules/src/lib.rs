@@ -22,6 +22,7 @@ mod key;
 mod keyed;
 pub mod lex;
 pub mod load;
+pub mod log_line;
 pub mod matches;
 pub mod memory;
 pub mod naive;

@@ -7,6 +7,7 @@
 
 use crate::eval::RuleId;
 use crate::keyed::Keyed;
+use crate::log_line::LogBook;
 use crate::matches::{Match, connlimit, hashlimit, limit, recent};
 use crate::program::Program;
 use crate::ruleset::Counters;
@@ -61,6 +62,8 @@ pub struct Memory {
     pub hashlimit: hashlimit::Tables,
     /// The sets of `set` and `SET`. None is known unless they are given.
     pub sets: Sets,
+    /// The lines of LOG.
+    pub log: LogBook,
 }
 
 impl Memory {

@@ -83,8 +83,13 @@ impl Log {
         out.flag("log-macdecode", self.macdecode);
     }
 
-    /// Records the packet.
+    /// Records the packet, and writes its line where lines are wanted.
     pub fn eval(&self, scene: &mut Scene<'_, '_>) -> Effect {
+        if scene.memory.log.is_on() {
+            // Each packet has a line of its own: what one has shown tells nothing of the next.
+            scene.memory.lose_lesson();
+            scene.memory.log.write(self, scene.facts, scene.state);
+        }
         scene.state.logged.push(scene.rule);
         Effect::Continue
     }

@@ -111,6 +111,7 @@ impl Host for Live {
 
     fn ready(&mut self, engine: &mut Engine, now: Time) {
         self.since = now;
+        engine.set_log(true);
         if let Some(keeper) = &mut self.keeper {
             keeper.restore(engine, now);
         }
@@ -147,6 +148,7 @@ impl Host for Live {
         tracer: &mut Tracer,
         now: Time,
     ) -> Next {
+        tell_log(engine);
         let Some(mut control) = self.control.take() else { return Next::Wait };
         let (since, files) = (self.since, Arc::clone(&self.files));
         let mut confirm_s = self.confirm_s;
@@ -176,8 +178,24 @@ impl Host for Live {
     }
 
     fn ending(&mut self, engine: &mut Engine, now: Time) {
+        tell_log(engine);
         if let Some(keeper) = &mut self.keeper {
             keeper.end(engine, now);
         }
+    }
+}
+
+/// Says what LOG has written. To the journal each line has its level before it (sd-daemon(3)).
+fn tell_log(engine: &mut Engine) {
+    let (lines, lost) = engine.log_lines();
+    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    for line in lines {
+        match is_journal {
+            true => say::line(format_args!("<{}>{}", line.level, line.text)),
+            false => say::line(line.text),
+        }
+    }
+    if lost > 0 {
+        say::note(format_args!("{lost} lines of LOG were lost: packets came faster"));
     }
 }
