@@ -23,7 +23,7 @@ pub use chains::{Plan, WhileDown};
 pub use check::{Finding, check};
 pub use judge::Counts;
 pub use marks::Marks;
-pub use serve::{Host, Next, serve};
+pub use serve::{End, Host, Next, serve};
 pub use tracer::{Traced, Tracer, Wanted};
 
 use std::io;

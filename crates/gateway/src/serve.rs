@@ -89,15 +89,19 @@ impl Clock {
 }
 
 /// Runs a gateway in the network namespace of the calling thread until it is asked to end (SIGTERM
-/// or SIGINT), then takes its chains away.
+/// or SIGINT), then takes its chains away; after SIGUSR2 they stand for the next process.
 ///
 /// # Errors
 ///
 /// The queue is not to be had, the chains are refused, or a socket fails. No chain is left.
-pub fn serve(engine: Engine, plan: &Plan, host: &mut dyn Host) -> Result<Counts, GatewayError> {
+pub fn serve(
+    engine: Engine,
+    plan: &Plan,
+    host: &mut dyn Host,
+) -> Result<(End, Counts), GatewayError> {
     let failed = |doing| move |error: Errno| GatewayError::Io { doing, source: error.into() };
     let mut mask = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR2] {
         mask.add(signal);
     }
     mask.thread_block().map_err(failed("blocking signals"))?;
@@ -114,13 +118,25 @@ pub fn serve(engine: Engine, plan: &Plan, host: &mut dyn Host) -> Result<Counts,
     host.ready(&mut judge.engine, clock.now());
     let mut running = Running { queue, judge, signals, clock, changed: None };
     let ended = running.run(host);
-    let removed = chains::remove();
+    // Between two processes packets wait for nobody: without its chains the kernel would answer
+    // those of translated connections itself, with a RST.
+    let restarts = matches!(ended, Ok(End::Restart));
+    let removed = if restarts { Ok(false) } else { chains::remove() };
     let Running { queue, mut judge, clock, .. } = running;
     queue.unbind();
     host.ending(&mut judge.engine, clock.now());
-    ended?;
+    let end = ended?;
     removed?;
-    Ok(judge.counts)
+    Ok((end, judge.counts))
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to, and took everything away.
+    Asked,
+    /// Another process goes on at once (SIGUSR2): the chains stand.
+    Restart,
 }
 
 struct Running {
@@ -133,7 +149,7 @@ struct Running {
 }
 
 impl Running {
-    fn run(&mut self, host: &mut dyn Host) -> Result<(), GatewayError> {
+    fn run(&mut self, host: &mut dyn Host) -> Result<End, GatewayError> {
         let failed = |source: io::Error| GatewayError::Io { doing: "the packet queue", source };
         let mut more = false;
         loop {
@@ -143,7 +159,8 @@ impl Running {
                     Ok(Signal::SIGHUP) => {
                         host.reload(&mut self.judge.engine, self.clock.now());
                     }
-                    _ => return Ok(()),
+                    Ok(Signal::SIGUSR2) => return Ok(End::Restart),
+                    _ => return Ok(End::Asked),
                 }
             }
             let now = self.clock.now();
@@ -162,7 +179,7 @@ impl Running {
             match host.between(engine, counts, tracer, now) {
                 Next::Wait => {}
                 Next::Again => more = true,
-                Next::End => return Ok(()),
+                Next::End => return Ok(End::Asked),
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::say;
 use build::Build;
 use clap::Args;
 use kinwall_engine::Engine;
-use kinwall_gateway::{chains, check, serve};
+use kinwall_gateway::{End, chains, check, serve};
 use live::Live;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ use std::path::PathBuf;
 /// Packets are handed out by the kernel (NFQUEUE), which routes and sends them; kinwall tracks
 /// connections, reads what helpers read, applies the rules, translates and rewrites. Chains of its
 /// own (KINWALL_*) bring the packets here; they are taken away when it ends (SIGTERM, SIGINT).
-/// SIGHUP has the rules and settings read again: connections stay.
+/// SIGHUP has the rules and settings read again: connections stay. After SIGUSR2 the chains stand
+/// for the next process, and the exit status is 75.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  kinwall run --check\n  kinwall run --config \
     /etc/kinwall/kinwall.toml\n  kinwall run --remove\n\nThe least that the file must say:\n  \
@@ -42,6 +43,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SECONDS")]
     confirm: Option<u32>,
 }
+
+/// The exit status that asks to be started again (sysexits.h: a temporary failure).
+const RESTART: u8 = 75;
 
 /// How long the first start from a terminal waits to be confirmed, in seconds.
 const CONFIRM_S: u32 = 60;
@@ -95,7 +99,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     });
     let mut live = Live::new(args.config, file, seed, build.files, control);
     live.wait_to_be_confirmed(confirm_s);
-    let counts = serve(engine, &plan, &mut live).map_err(failed)?;
+    let (end, counts) = serve(engine, &plan, &mut live).map_err(failed)?;
     say::note(format_args!(
         "ended: {} packets came, {} passed, {} were dropped, {} refused",
         counts.arrived,
@@ -103,6 +107,9 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         counts.dropped + counts.strayed,
         counts.refused
     ));
+    if end == End::Restart {
+        return Err(Failure::Found(RESTART));
+    }
     match live.was_given_up() {
         true => Err(failed("nobody confirmed the first start: everything is as before")),
         false => Ok(()),

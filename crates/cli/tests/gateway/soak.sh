@@ -32,7 +32,11 @@ for round in $(seq 12); do
       ip -n gateway addr replace 10.1.0.1/24 dev lan
       ;;
     5) works ctl set nf_conntrack_max=5000 ;;
-    6) sleep 1.2; stop TERM; start ;;
+    6)
+      stop USR2
+      [ $STATUS = 75 ] || die "status $STATUS"
+      start
+      ;;
     8) sleep 1.2; stop KILL; start ;;
     10) kill -HUP $RUNS ;;
   esac

@@ -232,11 +232,14 @@ impl State {
     }
 
     /// Segments may have passed unseen: both ends are joined again in the middle of their
-    /// conversation, with the scales of their windows known.
+    /// conversation, with the scales of their windows known. What is joined first may be repeated,
+    /// and acknowledged far beyond: from now on windows are watched but none is out of them
+    /// (as connections are that conntrackd(8) brings back).
     pub(crate) fn miss(&mut self) {
         self.max_window = [0; 2];
         for traits in &mut self.traits {
             traits.remove(Traits::HAS_ACK);
+            traits.insert(Traits::LIBERAL);
         }
     }
 
