@@ -14,6 +14,7 @@
 //! only where it is used; each insertion carries one bucket over, and until that is done a
 //! search looks in both. No insertion ever waits for a copy of the whole.
 
+use kinwall_prefetch::prefetch;
 use kinwall_terms::Direction;
 
 const ENTRIES: usize = 10;
@@ -58,10 +59,10 @@ impl Index {
         }
     }
 
-    /// Reads the bucket that a search for `hash` begins in.
+    /// Asks for the bucket that a search for `hash` begins in.
     #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> u64 {
-        u64::from(self.current.bucket(self.current.home(hash))[PASSED])
+    pub(crate) fn ask(&self, hash: u64) {
+        prefetch(self.current.bucket(self.current.home(hash)));
     }
 
     /// The first entry with the right tag in the bucket that a search for `hash` begins in.

@@ -9,6 +9,7 @@ use crate::key::{AnyKey, Hasher, Key, Key4, Key6};
 use crate::proto::ProtoState;
 use crate::slab::{Chunks, Slab};
 use crate::wheel::{Place, Wheel};
+use kinwall_prefetch::prefetch;
 use kinwall_terms::ct::Counter;
 use kinwall_terms::{Direction, Family, Status, Time, Tuple};
 
@@ -348,22 +349,23 @@ impl Stores {
         }
     }
 
-    /// Reads where a search for `probe` begins.
+    /// Asks for the place where a search for `probe` begins.
     #[inline]
-    pub(crate) fn touch_index(&self, probe: &Probe) -> u64 {
+    pub(crate) fn ask_index(&self, probe: &Probe) {
         match &probe.key {
-            AnyKey::V4(_) => self.v4.index.touch(probe.hash),
-            AnyKey::V6(_) => self.v6.index.touch(probe.hash),
+            AnyKey::V4(_) => self.v4.index.ask(probe.hash),
+            AnyKey::V6(_) => self.v6.index.ask(probe.hash),
         }
     }
 
-    /// Reads every cache line of a record.
+    /// Asks for a record.
     #[inline]
-    pub(crate) fn touch_record(&self, slot: Slot) -> u64 {
-        in_store!(self, slot, |store, number| store.records.get(number).map_or(0, |record| {
-            let Record { keys: [first, _], body } = record;
-            u64::from(first.zone()) ^ body.serial ^ u64::from(body.policy)
-        }))
+    pub(crate) fn ask_record(&self, slot: Slot) {
+        in_store!(self, slot, |store, number| {
+            if let Some(record) = store.records.get(number) {
+                prefetch(record);
+            }
+        });
     }
 
     /// The connection a search for `probe` would most likely find, by the index alone.

@@ -150,8 +150,9 @@ impl<H> Conntrack<H> {
 
     /// The first part of [`Conntrack::track`], which touches no memory of the table.
     ///
-    /// For a batch: prepare all, touch the index for all, locate all, touch the records of all,
-    /// then track all, so that the memory each packet needs arrives while others are looked at.
+    /// For a batch: prepare all, ask for the index for all, locate all, ask for the records of
+    /// all, then track all, so that the memory each packet needs arrives while others are looked
+    /// at.
     /// Only the order of the last step counts for the answers.
     #[inline]
     pub fn prepare(&self, headers: &Headers, bytes: &[u8], zone: Zone) -> Prepared {
@@ -167,11 +168,12 @@ impl<H> Conntrack<H> {
         Preparer { hasher, kernel, no_keymap: Keymap::default() }
     }
 
-    /// Reads the place in the index where the search for a prepared packet begins. What it
-    /// returns means nothing, but depends on what was read; likewise below.
+    /// Asks for the place in the index where the search for a prepared packet begins.
     #[inline]
-    pub fn touch_index(&self, prepared: &Prepared) -> u64 {
-        prepared.probe.as_ref().map_or(0, |probe| self.stores.touch_index(probe))
+    pub fn ask_index(&self, prepared: &Prepared) {
+        if let Ok(probe) = &prepared.probe {
+            self.stores.ask_index(probe);
+        }
     }
 
     /// Finds by the index alone the connection that a prepared packet most likely belongs to.
@@ -181,10 +183,10 @@ impl<H> Conntrack<H> {
         Some(Candidate { slot, direction })
     }
 
-    /// Reads the record of the connection that was located.
+    /// Asks for the record of the connection that was located.
     #[inline]
-    pub fn touch_record(&self, candidate: Candidate) -> u64 {
-        self.stores.touch_record(candidate.slot)
+    pub fn ask_record(&self, candidate: Candidate) {
+        self.stores.ask_record(candidate.slot);
     }
 
     /// The second part of [`Conntrack::track`].

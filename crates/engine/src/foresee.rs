@@ -43,33 +43,21 @@ impl Foreseer {
     /// Looks at a packet (from its network header on).
     #[inline]
     pub fn foresee(&self, bytes: &[u8]) -> Foreseen {
-        let length = bytes.len();
-        let near = Cell::new(None);
-        match Headers::parse(bytes) {
+        let headers = Headers::parse(bytes);
+        let (prepared, sums, is_usual) = match &headers {
             Ok(headers) => {
-                let sums = Sums::of(&headers, bytes);
-                Foreseen {
-                    length,
-                    prepared: self.preparer.prepare(&headers, bytes),
-                    near,
-                    sums,
-                    is_usual: sums == Sums::Right && is_usual(&headers),
-                    headers: Ok(headers),
-                }
+                let sums = Sums::of(headers, bytes);
+                let is_usual = sums == Sums::Right && is_usual(headers);
+                (self.preparer.prepare(headers, bytes), sums, is_usual)
             }
-            Err(error) => Foreseen {
-                length,
-                prepared: None,
-                near,
-                sums: Sums::Unknown,
-                is_usual: false,
-                headers: Err(error),
-            },
-        }
+            Err(_) => (None, Sums::Unknown, false),
+        };
+        Foreseen { length: bytes.len(), headers, prepared, near: Cell::new(None), sums, is_usual }
     }
 }
 
-/// Packets that [`Engine::bring_near`] looks at, at most.
+/// Packets that are well brought near together: their memory comes while as many others are
+/// taken.
 pub const NEAR_MAX: usize = 32;
 
 impl Engine {
@@ -78,26 +66,27 @@ impl Engine {
         Foreseer { preparer: self.conntrack.preparer() }
     }
 
-    /// Brings near what the tables know of packets that come soon: the memory they need is asked
-    /// for at once instead of one piece after the other. Only the first [`NEAR_MAX`] are looked
-    /// at. Nothing changes, and no answer depends on it.
+    /// The first of two steps that bring near what the tables know of packets that come soon: the
+    /// memory they need is asked for at once instead of one piece after the other. To be called
+    /// some dozens of packets before [`Engine::bring_near`]. Nothing changes, and no answer
+    /// depends on it.
+    #[inline]
+    pub fn bring_index_near<'f>(&self, foreseen: impl Iterator<Item = &'f Foreseen>) {
+        for prepared in foreseen.filter_map(|packet| packet.prepared.as_ref()) {
+            self.conntrack.ask_index(prepared);
+        }
+    }
+
+    /// The second step, some dozens of packets before their turn.
+    #[inline]
     pub fn bring_near<'f>(&self, foreseen: impl Iterator<Item = &'f Foreseen>) {
-        let table = &self.conntrack;
-        let mut packets = [None; NEAR_MAX];
-        // Each loop has little else to do than to read, so that many reads are under way at once.
-        let mut read = 0_u64;
-        for (place, packet) in packets.iter_mut().zip(foreseen) {
-            let Some(prepared) = &packet.prepared else { continue };
-            *place = Some((packet, prepared));
-            read = read.wrapping_add(table.touch_index(prepared));
+        for packet in foreseen {
+            let near = packet.prepared.as_ref().and_then(|one| self.conntrack.locate(one));
+            packet.near.set(near);
+            if let Some(candidate) = near {
+                self.conntrack.ask_record(candidate);
+            }
         }
-        std::hint::black_box(read);
-        for (packet, prepared) in packets.iter().flatten() {
-            packet.near.set(table.locate(prepared));
-        }
-        let located = packets.iter().flatten().filter_map(|(packet, _)| packet.near.get());
-        let records = located.map(|candidate| table.touch_record(candidate));
-        std::hint::black_box(records.fold(0, u64::wrapping_add));
     }
 
     /// As [`Engine::handle`], for a packet that was foreseen, as it is, by this engine's

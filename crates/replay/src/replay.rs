@@ -8,7 +8,8 @@ use crate::sight::Sight;
 use crate::source::{Frame, Source};
 use crate::tally::Tally;
 use kinwall_engine::{
-    DATAGRAM_MAX_BYTES, Engine, Ingress, Outcome, Packet, Path, SettingError, Trace, Unfinished,
+    DATAGRAM_MAX_BYTES, Engine, Ingress, NEAR_MAX, Outcome, Packet, Path, SettingError, Trace,
+    Unfinished,
 };
 use kinwall_terms::{InterfaceName, Time, Tuple, Verdict, Zone};
 use kinwall_wire::emit;
@@ -271,7 +272,13 @@ impl Replay {
     /// at once: call it every [`NEAR_MAX`](kinwall_engine::NEAR_MAX) packets. Answers do not
     /// depend on it, only time does.
     pub fn bring_near(&self, batch: &Batch, from: usize) {
-        self.engine.bring_near(batch.foreseen(from));
+        let group = |ahead: usize| batch.foreseen(from + ahead * NEAR_MAX);
+        if from == 0 {
+            self.engine.bring_index_near(group(0).chain(group(1)));
+            self.engine.bring_near(group(0));
+        }
+        self.engine.bring_index_near(group(2));
+        self.engine.bring_near(group(1));
     }
 
     /// Interfaces that the captures name and the topology does not have, with the number of the

@@ -222,8 +222,10 @@ fn preparing_ahead_changes_nothing() {
         .collect();
     let mut seen = Vec::new();
     for ((headers, bytes), prepared) in headers.iter().zip(&bytes).zip(&prepared) {
-        wall.ct.touch_index(prepared);
-        wall.ct.locate(prepared).map(|candidate| wall.ct.touch_record(candidate));
+        wall.ct.ask_index(prepared);
+        if let Some(candidate) = wall.ct.locate(prepared) {
+            wall.ct.ask_record(candidate);
+        }
         let packet = Arrived { headers, bytes, prerouting: true, now: wall.now };
         let tracked = wall.ct.track_prepared(&packet, wall.template, prepared);
         seen.push(wall.describe(tracked));

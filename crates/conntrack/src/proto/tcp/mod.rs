@@ -11,6 +11,7 @@ mod reset;
 mod segment;
 mod settings;
 mod state;
+mod steady;
 mod table;
 mod track;
 mod window;

@@ -67,13 +67,10 @@ impl<'a> Segment<'a> {
         self.data_offset > Tcp::LENGTH
     }
 
-    /// Whether the options are what most segments of an open connection carry: two no-operations
-    /// and the timestamps (RFC 7323, appendix A). There is nothing else to find then.
+    /// Whether the options are the timestamps that most segments of an open connection carry,
+    /// and nothing else.
     pub(super) fn has_only_timestamps(&self) -> bool {
-        const ALIGNED: [u8; 4] = [1, 1, 8, 10];
-        const LENGTH: usize = 12;
-        self.data_offset == Tcp::LENGTH + LENGTH
-            && self.bytes.get(Tcp::LENGTH..).is_some_and(|options| options.starts_with(&ALIGNED))
+        only_timestamps(self.bytes, self.data_offset)
     }
 
     pub(super) fn options(&self) -> Options<'a> {
@@ -101,6 +98,23 @@ impl<'a> Segment<'a> {
             .wrapping_add(u32::from(self.has(TcpFlags::SYN)))
             .wrapping_add(u32::from(self.has(TcpFlags::FIN)))
     }
+}
+
+/// Whether the options of a segment are two no-operations and the timestamps (RFC 7323, appendix
+/// A). There is nothing else to find then.
+#[inline]
+pub(super) fn only_timestamps(segment: &[u8], data_offset: usize) -> bool {
+    const ALIGNED: [u8; 4] = [1, 1, 8, 10];
+    const LENGTH: usize = 12;
+    data_offset == Tcp::LENGTH + LENGTH
+        && segment.get(Tcp::LENGTH..).is_some_and(|options| options.starts_with(&ALIGNED))
+}
+
+/// Whether a segment with these flags is legal, and [`Class::Ack`].
+#[inline]
+pub(super) fn is_plain_acknowledgement(flags: TcpFlags) -> bool {
+    let telling = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST | TcpFlags::ACK;
+    flags & telling == TcpFlags::ACK
 }
 
 /// Which sets of flags a sane sender uses, PSH, ECE and CWR left aside.

@@ -180,23 +180,23 @@ impl Flow {
 /// A TCP connection as the table keeps it: 56 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    end: [u32; 2],
-    max_end: [u32; 2],
-    max_window: [u32; 2],
-    max_ack: [u32; 2],
-    last_seq: u32,
-    last_ack: u32,
-    last_end: u32,
-    last_window: u16,
-    traits: [Traits; 2],
-    last_traits: Traits,
+    pub(super) end: [u32; 2],
+    pub(super) max_end: [u32; 2],
+    pub(super) max_window: [u32; 2],
+    pub(super) max_ack: [u32; 2],
+    pub(super) last_seq: u32,
+    pub(super) last_ack: u32,
+    pub(super) last_end: u32,
+    pub(super) last_window: u16,
+    pub(super) traits: [Traits; 2],
+    pub(super) last_traits: Traits,
     /// Four bits each: original low, reply high.
-    scales: u8,
+    pub(super) scales: u8,
     /// Four bits each: the scale of an ignored SYN low, direction of the last segment high.
-    last_scale_and_direction: u8,
-    last_class: Class,
-    repetitions: u8,
-    state: TcpState,
+    pub(super) last_scale_and_direction: u8,
+    pub(super) last_class: Class,
+    pub(super) repetitions: u8,
+    pub(super) state: TcpState,
 }
 
 impl State {
@@ -243,6 +243,46 @@ impl State {
         }
     }
 
+    /// The direction of the last segment that mattered.
+    #[inline]
+    pub(super) fn last_direction(&self) -> Direction {
+        match self.last_scale_and_direction >> 4 {
+            0 => Direction::Original,
+            _ => Direction::Reply,
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_last_direction(&mut self, direction: Direction) {
+        let scale = self.last_scale_and_direction & 15;
+        self.last_scale_and_direction = scale | (direction.index() as u8) << 4;
+    }
+
+    /// One end.
+    #[inline]
+    pub(super) fn side(&self, direction: Direction) -> Side {
+        let index = direction.index();
+        Side {
+            end: self.end[index],
+            max_end: self.max_end[index],
+            max_window: self.max_window[index],
+            max_ack: self.max_ack[index],
+            scale: self.scales >> (4 * index) & 15,
+            traits: self.traits[index],
+        }
+    }
+
+    /// Replaces all that is known of one end but its scale.
+    #[inline]
+    pub(super) fn set_side(&mut self, direction: Direction, side: &Side) {
+        let index = direction.index();
+        self.end[index] = side.end;
+        self.max_end[index] = side.max_end;
+        self.max_window[index] = side.max_window;
+        self.max_ack[index] = side.max_ack;
+        self.traits[index] = side.traits;
+    }
+
     pub(super) fn pack(flow: &Flow, state: TcpState) -> State {
         let Flow { sides: [original, reply], last, repetitions, .. } = *flow;
         State {
@@ -265,28 +305,19 @@ impl State {
     }
 
     pub(super) fn unpack(&self) -> Flow {
-        let side = |index: usize| Side {
-            end: self.end[index],
-            max_end: self.max_end[index],
-            max_window: self.max_window[index],
-            max_ack: self.max_ack[index],
-            scale: self.scales >> (4 * index) & 15,
-            traits: self.traits[index],
-        };
-        let reply = self.last_scale_and_direction >> 4 != 0;
         let last = Last {
             seq: self.last_seq,
             ack: self.last_ack,
             end: self.last_end,
             window: self.last_window,
             class: self.last_class,
-            direction: if reply { Direction::Reply } else { Direction::Original },
+            direction: self.last_direction(),
             scale: self.last_scale_and_direction & 15,
             traits: self.last_traits,
         };
         Flow {
             state: Some(self.state),
-            sides: [side(0), side(1)],
+            sides: Direction::ALL.map(|direction| self.side(direction)),
             last,
             repetitions: self.repetitions,
         }

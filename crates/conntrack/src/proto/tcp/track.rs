@@ -4,6 +4,7 @@ use super::reset::{self, Reset};
 use super::segment::{Class, Segment};
 use super::settings;
 use super::state::{Flow, Last, Side, State, TcpState, Traits};
+use super::steady;
 use super::table::{Transition, transition};
 use super::window::{self, InWindow};
 use crate::proto::{Change, Judgement, Opening, Packet, ProtoState, Standing, Tunables};
@@ -35,7 +36,7 @@ pub(crate) fn open(
     // A SYN is always within the window it has just set, and a pickup is liberal.
     window::check(&mut flow, Direction::Original, &segment, 0, tunables.tcp.be_liberal);
     remember(&mut flow, &segment, Direction::Original);
-    let timeout_s = timeout(&flow, state, &segment, tunables, timeouts);
+    let timeout_s = timeout(&Signs::of(&flow), state, segment.class(), tunables, timeouts);
     let timeout_s = match state {
         TcpState::Established => timeout_s.min(timeouts.unacknowledged_s),
         _ => timeout_s,
@@ -55,7 +56,23 @@ fn pick_up(flow: &mut Flow, segment: &Segment<'_>) {
 }
 
 /// Judges a further segment.
+#[inline]
 pub(crate) fn packet(
+    packed: &mut State,
+    standing: &Standing,
+    packet: &Packet<'_>,
+    tunables: &Tunables,
+    timeouts: &settings::Timeouts,
+) -> Judgement {
+    match steady::packet(packed, standing, packet, tunables, timeouts) {
+        Some(judgement) => judgement,
+        None => any_packet(packed, standing, packet, tunables, timeouts),
+    }
+}
+
+/// Judges a further segment, of whatever kind.
+#[inline(never)]
+pub(super) fn any_packet(
     packed: &mut State,
     standing: &Standing,
     packet: &Packet<'_>,
@@ -79,7 +96,7 @@ pub(crate) fn packet(
         }
         Step::Enter { old: seen_as, new } => {
             enter(&mut flow, standing, &segment, seen_as, new);
-            let timeout_s = timeout(&flow, new, &segment, tunables, timeouts);
+            let timeout_s = timeout(&Signs::of(&flow), new, segment.class(), tunables, timeouts);
             *packed = State::pack(&flow, new);
             return conclude(standing, &segment, seen_as, new, timeout_s, timeouts);
         }
@@ -253,25 +270,43 @@ fn enter(
     }
 }
 
+/// Signs that the ends may have gone.
+pub(super) struct Signs {
+    pub(super) repetitions: u8,
+    pub(super) is_unacknowledged: bool,
+    /// As announced by the last segment, not scaled.
+    pub(super) last_window: u16,
+}
+
+impl Signs {
+    fn of(flow: &Flow) -> Signs {
+        Signs {
+            repetitions: flow.repetitions,
+            is_unacknowledged: flow.traits().contains(Traits::UNACKNOWLEDGED),
+            last_window: flow.last.window,
+        }
+    }
+}
+
 /// The timeout of a state, or a shorter one when there are signs that the ends have gone.
-fn timeout(
-    flow: &Flow,
+#[inline]
+pub(super) fn timeout(
+    signs: &Signs,
     state: TcpState,
-    segment: &Segment<'_>,
+    class: Class,
     tunables: &Tunables,
     timeouts: &settings::Timeouts,
 ) -> u32 {
     let regular = timeouts.of(state);
-    let unacknowledged = flow.traits().contains(Traits::UNACKNOWLEDGED);
-    if flow.repetitions >= tunables.tcp.max_retrans && regular > timeouts.max_retrans_s {
+    if signs.repetitions >= tunables.tcp.max_retrans && regular > timeouts.max_retrans_s {
         timeouts.max_retrans_s
-    } else if segment.class() == Class::Rst && tunables.kernel.inexact_rst_cuts_to_close() {
+    } else if class == Class::Rst && tunables.kernel.inexact_rst_cuts_to_close() {
         timeouts.close_s
-    } else if segment.class() == Class::Rst {
+    } else if class == Class::Rst {
         regular.min(timeouts.unacknowledged_s)
-    } else if unacknowledged && regular > timeouts.unacknowledged_s {
+    } else if signs.is_unacknowledged && regular > timeouts.unacknowledged_s {
         timeouts.unacknowledged_s
-    } else if flow.last.window == 0 && regular > timeouts.max_retrans_s {
+    } else if signs.last_window == 0 && regular > timeouts.max_retrans_s {
         timeouts.max_retrans_s
     } else {
         regular

@@ -38,12 +38,13 @@ pub(super) enum InWindow {
 }
 
 /// The numbers of a segment, once its quirks are taken into account.
-struct Claim {
-    seq: u32,
-    end: u32,
-    ack: u32,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) seq: u32,
+    pub(super) end: u32,
+    pub(super) ack: u32,
     /// `ack`, or the highest SACK edge.
-    sack: u32,
+    pub(super) sack: u32,
 }
 
 /// Checks a segment and learns from it. What it acknowledges was moved by `moved` on its way to
@@ -77,7 +78,11 @@ pub(super) fn check(
         let liberal = be_liberal || sender.traits.contains(Traits::LIBERAL);
         return if liberal { InWindow::Yes } else { verdict };
     }
-    learn(sender, receiver, segment, &claim);
+    let window = match segment.has(TcpFlags::SYN) {
+        true => u32::from(segment.window),
+        false => scaled(segment, sender),
+    };
+    learn(sender, receiver, window, segment.has(TcpFlags::ACK), &claim);
     count_repetition(flow, direction, segment, &claim);
     InWindow::Yes
 }
@@ -171,7 +176,8 @@ fn settle(
 }
 
 /// Checks I to IV.
-fn judge(sender: &mut Side, receiver: &Side, claim: &Claim) -> InWindow {
+#[inline]
+pub(super) fn judge(sender: &mut Side, receiver: &Side, claim: &Claim) -> InWindow {
     let oldest_end = sender.end.wrapping_sub(receiver.max_window).wrapping_sub(1);
     let lag = sender.max_window.max(LEAST_ACK_LAG);
     let oldest_ack = receiver.end.wrapping_sub(lag).wrapping_sub(1);
@@ -198,19 +204,22 @@ fn judge(sender: &mut Side, receiver: &Side, claim: &Claim) -> InWindow {
     }
 }
 
-/// Learns from a segment in window.
-fn learn(sender: &mut Side, receiver: &mut Side, segment: &Segment<'_>, claim: &Claim) {
-    let window = match segment.has(TcpFlags::SYN) {
-        true => u32::from(segment.window),
-        false => scaled(segment, sender),
-    };
+/// Learns from a segment in window, which announces a window of so many bytes.
+#[inline]
+pub(super) fn learn(
+    sender: &mut Side,
+    receiver: &mut Side,
+    window: u32,
+    has_ack: bool,
+    claim: &Claim,
+) {
     let reach = window.wrapping_add(claim.sack.wrapping_sub(claim.ack));
     sender.max_window = sender.max_window.max(reach);
     if after(claim.end, sender.end) {
         sender.end = claim.end;
         sender.traits |= Traits::UNACKNOWLEDGED;
     }
-    if segment.has(TcpFlags::ACK) && sender.highest_ack().is_none_or(|ack| after(claim.ack, ack)) {
+    if has_ack && sender.highest_ack().is_none_or(|ack| after(claim.ack, ack)) {
         sender.max_ack = claim.ack;
         sender.traits |= Traits::HAS_ACK;
     }

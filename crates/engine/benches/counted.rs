@@ -1,0 +1,62 @@
+//! Work to be counted in instructions, which do not depend on what else the machine does. What
+//! a packet costs is the difference of two runs, of one round and of two, by [`ROUND`].
+//!
+//! `cargo xtask bench --check` runs it under Valgrind; by hand, and for a profile:
+//! `cargo bench -p kinwall-engine --bench counted -- established 100`
+
+mod load;
+
+use kinwall_terms::Direction;
+use kinwall_wire::TcpFlags;
+use load::{Packets, START, engine, filled, scatter, segment, tftp_request, traffic};
+
+/// Packets a round.
+const ROUND: u32 = 1 << 16;
+/// Rounds for which packets are made where each packet can come only once.
+const ROUNDS_MAX: u32 = 2;
+/// Connections in the table.
+const CONNECTIONS: u32 = 20_000;
+const MANY: u32 = 1_000_000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let [scenario, rounds] = arguments.as_slice() else {
+        eprintln!("usage: counted SCENARIO ROUNDS, as `cargo xtask bench --check` does it");
+        return;
+    };
+    let rounds: u32 = rounds.parse().expect("a number of rounds");
+    let first = |number, flags| segment(number, Direction::Original, flags);
+    match scenario.as_str() {
+        "established" => established(CONNECTIONS, ROUND, rounds),
+        "established-million" => established(MANY, 16 * ROUND, rounds),
+        "new" => opened(rounds, |number| first(scatter(number), TcpFlags::SYN)),
+        "expected" => opened(rounds, tftp_request),
+        other => panic!("there is no scenario {other}"),
+    }
+}
+
+/// Packets of open connections met at random, with 100 rules.
+fn established(connections: u32, packets: u32, rounds: u32) {
+    let mut engine = filled(connections, 100);
+    let traffic = traffic(connections, packets);
+    for _ in 0..rounds {
+        traffic.run(&mut engine, START, true);
+    }
+}
+
+/// Packets each of which opens a connection, with 100 rules.
+fn opened(rounds: u32, packet: impl Fn(u32) -> kinwall_wire::emit::Packet) {
+    let mut engine = engine(2 * ROUNDS_MAX * ROUND, 100);
+    let made: Vec<Packets> = (0..ROUNDS_MAX)
+        .map(|round| {
+            let mut packets = Packets::default();
+            for number in round * ROUND..(round + 1) * ROUND {
+                packets.push(&packet(number), Direction::Original);
+            }
+            packets
+        })
+        .collect();
+    for packets in made.iter().take(rounds as usize) {
+        packets.run(&mut engine, START, true);
+    }
+}
