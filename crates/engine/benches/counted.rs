@@ -8,7 +8,8 @@ mod load;
 
 use kinwall_terms::Direction;
 use kinwall_wire::TcpFlags;
-use load::{Packets, START, engine, filled, scatter, segment, tftp_request, traffic};
+use load::classes::classes;
+use load::{Packets, START, engine, engine_with, filled, scatter, segment, tftp_request, traffic};
 
 /// Packets a round.
 const ROUND: u32 = 1 << 16;
@@ -31,6 +32,10 @@ fn main() {
         "established-million" => established(MANY, 16 * ROUND, rounds),
         "new" => opened(rounds, |number| first(scatter(number), TcpFlags::SYN)),
         "expected" => opened(rounds, tftp_request),
+        "rules-10" => classified(10, rounds),
+        "rules-1000" => classified(1_000, rounds),
+        "rules-10000" => classified(10_000, rounds),
+        "rules-100000" => classified(100_000, rounds),
         other => panic!("there is no scenario {other}"),
     }
 }
@@ -42,6 +47,13 @@ fn established(connections: u32, packets: u32, rounds: u32) {
     for _ in 0..rounds {
         traffic.run(&mut engine, START, true);
     }
+}
+
+/// First packets that so many rules decide on.
+fn classified(count: u32, rounds: u32) {
+    let (text, packets) = classes(count, ROUNDS_MAX * ROUND);
+    let mut engine = engine_with(2 * ROUNDS_MAX * ROUND, &text);
+    packets.run_some(&mut engine, START, rounds as usize * ROUND as usize);
 }
 
 /// Packets each of which opens a connection, with 100 rules.

@@ -1,6 +1,8 @@
 //! What benchmarks of the engine send through it: rules, packets in memory, tables full of
 //! connections.
 
+pub(crate) mod classes;
+
 use kinwall_engine::{Engine, Ingress, NEAR_MAX, Outcome, Packet, Settings};
 use kinwall_rules::load::{Defines, Source, load};
 use kinwall_rules::program::{Options, Program};
@@ -28,6 +30,24 @@ networks = ["10.0.0.0/8"]
 
 pub(crate) fn scatter(number: u32) -> u32 {
     (u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Numbers by chance, the same every time (SplitMix64, a public-domain sequence).
+pub(crate) struct Draw(pub(crate) u64);
+
+impl Draw {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `limit`, which is not 0.
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+        ((self.next() >> 32) * u64::from(limit) >> 32) as u32
+    }
 }
 
 /// A rule that matches nothing here: prefixes of several lengths, interfaces, lists and ranges of
@@ -65,12 +85,16 @@ pub(crate) fn rules(count: u32) -> String {
 }
 
 pub(crate) fn engine(max: u32, rule_count: u32) -> Engine {
+    engine_with(max, &rules(rule_count))
+}
+
+/// An engine with these rules.
+pub(crate) fn engine_with(max: u32, text: &str) -> Engine {
     let topology = Topology::from_toml(TOPOLOGY, "topology").expect("a topology");
     let mut settings = Settings::new(KernelVersion::DEFAULT, Profile::Linux);
     settings.tracking.max = max;
     settings.tracking.expect_max = max;
-    let text = rules(rule_count);
-    let source = Source { name: "rules.v4", text: &text, family: None };
+    let source = Source { name: "rules.v4", text, family: None };
     let loaded = load(&[source], &Defines::default()).expect("rules");
     let program = |family| Some(Program::compile(loaded.ruleset(family)?, &Options::default()));
     let mut engine = Engine::new(topology, settings, Family::ALL.map(program), 0x5eed);
@@ -98,7 +122,7 @@ impl Packets {
     /// Takes all of them, foreseen or not; how many were accepted.
     pub(crate) fn run(&self, engine: &mut Engine, now: Time, foreseen: bool) -> usize {
         let accepted = if foreseen {
-            self.run_foreseen(engine, now)
+            self.run_some(engine, now, self.places.len())
         } else {
             let taken = self.places.iter().map(|place| engine.handle(now, &mut self.packet(place)));
             taken.map(is_accepted).sum()
@@ -108,22 +132,24 @@ impl Packets {
         accepted
     }
 
-    /// Two groups of packets are on their way to the cache while a third is taken.
-    fn run_foreseen(&self, engine: &mut Engine, now: Time) -> usize {
+    /// Takes the first `count`, foreseen: two groups of packets are on their way to the cache
+    /// while a third is taken.
+    pub(crate) fn run_some(&self, engine: &mut Engine, now: Time, count: usize) -> usize {
         let mut accepted = 0;
         let foreseer = engine.foreseer();
         let mut groups = [const { Vec::new() }; 3];
-        let last = self.places.len().div_ceil(NEAR_MAX) + 2;
+        let chosen = &self.places[..count];
+        let last = chosen.len().div_ceil(NEAR_MAX) + 2;
         for turn in 0..last {
             let [coming, next, due] = [0, 2, 1].map(|back| (turn + back) % 3);
             groups[coming].clear();
-            let places = self.places.chunks(NEAR_MAX).nth(turn).unwrap_or_default();
+            let places = chosen.chunks(NEAR_MAX).nth(turn).unwrap_or_default();
             let packets = places.iter().map(|&(start, end, _)| &self.bytes[start..end]);
             groups[coming].extend(packets.map(|packet| foreseer.foresee(packet)));
             engine.bring_index_near(groups[coming].iter());
             engine.bring_near(groups[next].iter());
             let Some(at) = turn.checked_sub(2) else { continue };
-            let places = self.places.chunks(NEAR_MAX).nth(at).unwrap_or_default();
+            let places = chosen.chunks(NEAR_MAX).nth(at).unwrap_or_default();
             for (place, foreseen) in places.iter().zip(&groups[due]) {
                 let mut packet = self.packet(place);
                 accepted += is_accepted(engine.handle_foreseen(now, &mut packet, foreseen));
