@@ -17,6 +17,7 @@ use crate::matches::multiport::Side;
 use crate::option::Test;
 use crate::ruleset::Rule;
 use crate::value::{InterfacePattern, Network, PortRange};
+use kinwall_prefetch::prefetch;
 use kinwall_terms::InterfaceName;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -341,6 +342,15 @@ impl Index {
         self.lists[place] = (hash, start, end);
     }
 
+    /// Asks for the place where a search for `hash` begins.
+    #[inline]
+    fn ask(&self, hash: u64) {
+        let place = hash as usize & self.tags.len().wrapping_sub(1);
+        if let Some(found) = self.tags.get(place) {
+            prefetch(found);
+        }
+    }
+
     fn find(&self, hash: u64) -> Option<Range<u32>> {
         let mask = self.tags.len().checked_sub(1)?;
         let mut place = hash as usize & mask;
@@ -372,12 +382,20 @@ impl Candidates {
     /// wanted.
     pub(crate) fn load(&mut self, index: &Index, shapes: &Shapes, key: &Key, rules: Range<u32>) {
         self.count = 0;
-        for number in shapes.clone() {
+        let mut hashes = [0; SHAPES_MAX];
+        let mut wanted = 0;
+        // All places are asked for before the first is read: they lie apart, and none depends on
+        // another.
+        for number in shapes.clone().take(SHAPES_MAX) {
             let shape = &index.shapes[number as usize];
-            if !shape.fits(key) {
-                continue;
+            if shape.fits(key) {
+                hashes[wanted] = shape.hash(number, key);
+                index.ask(hashes[wanted]);
+                wanted += 1;
             }
-            let Some(list) = index.find(shape.hash(number, key)) else { continue };
+        }
+        for hash in &hashes[..wanted] {
+            let Some(list) = index.find(*hash) else { continue };
             let own = &index.rules[list.start as usize..list.end as usize];
             let skipped = own.partition_point(|rule| *rule < rules.start);
             let kept = own.partition_point(|rule| *rule < rules.end);

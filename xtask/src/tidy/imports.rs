@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("topology", &["terms"]),
     ("conntrack", &["terms", "wire", "prefetch"]),
     ("helpers", &["terms", "wire"]),
-    ("rules", &["terms", "wire", "topology"]),
+    ("rules", &["terms", "wire", "topology", "prefetch"]),
     ("nat", &["terms", "wire", "topology", "conntrack"]),
     ("engine", &["terms", "wire", "topology", "conntrack", "nat", "helpers", "rules"]),
     ("policy", &["terms", "wire", "topology", "conntrack", "rules", "helpers", "engine"]),
