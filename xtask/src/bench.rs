@@ -6,6 +6,7 @@
 //! processor time, which says more where other programs run too.
 
 mod capture;
+mod counted;
 mod live;
 mod rules;
 
@@ -34,12 +35,18 @@ const RUNS: u32 = 3;
 
 /// `cargo xtask bench [--quick] [--replay-only]`: `--quick` takes a twentieth of the capture,
 /// `--replay-only` leaves the benchmarks of the crates out. `cargo xtask bench live [--json]`: the
-/// live gateway beside the kernel.
+/// live gateway beside the kernel. `cargo xtask bench --check [--bless] [--json]`: instructions a
+/// packet, held against what was written down.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if let [first, rest @ ..] = arguments
         && first == "live"
     {
         return live::run_live(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "--check"
+    {
+        return counted::run(rest);
     }
     let mut load = FULL;
     let mut crates = true;

@@ -27,6 +27,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "sysctl", package: "procps" },
     Program { name: "tcpdump", package: "tcpdump" },
     Program { name: "unshare", package: "util-linux" },
+    Program { name: "valgrind", package: "valgrind" },
     Program { name: "vsftpd", package: "vsftpd" },
 ];
 

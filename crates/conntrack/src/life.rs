@@ -82,6 +82,7 @@ impl<H> Conntrack<H> {
     /// Ends what has expired; what a packet under way may ask about stays until the next one.
     /// Returns what is left of the budget.
     pub(crate) fn collect(&mut self, now: Time, budget: usize) -> usize {
+        self.stores.ask_expired();
         let mut left = self.expire_expectations(now, budget);
         while let Some(slot) = self.stores.pop_expired(now, &mut left) {
             self.end(slot, ConnectionEnd::Timeout);

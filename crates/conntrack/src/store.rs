@@ -165,6 +165,9 @@ impl Probe {
     }
 }
 
+/// Connections that come up together, for which memory is asked, at most.
+const ASKED_MAX: usize = 64;
+
 /// The connections of one family.
 #[derive(Debug)]
 struct Store<K> {
@@ -251,6 +254,24 @@ impl<K: Key> Store<K> {
         if body.traits.contains(Traits::WAITS) {
             self.wheel.remove(slot, body.place);
             body.traits -= Traits::WAITS;
+        }
+    }
+
+    /// Asks for what it takes to end the slots that come up next.
+    fn ask_expired(&self, hasher: &Hasher) {
+        let mut slots = [0; ASKED_MAX];
+        let mut count = 0;
+        for (place, slot) in slots.iter_mut().zip(self.wheel.up()) {
+            *place = slot;
+            count += 1;
+            if let Some(record) = self.records.get(slot) {
+                prefetch(record);
+            }
+        }
+        for record in slots[..count].iter().filter_map(|slot| self.records.get(*slot)) {
+            for key in &record.keys {
+                self.index.ask(key.hash(hasher));
+            }
         }
     }
 
@@ -355,6 +376,18 @@ impl Stores {
         match &probe.key {
             AnyKey::V4(_) => self.v4.index.ask(probe.hash),
             AnyKey::V6(_) => self.v6.index.ask(probe.hash),
+        }
+    }
+
+    /// Asks for the place where the answers to `probe` would be entered, if they are its inverse.
+    pub(crate) fn ask_answer(&self, probe: &Probe) {
+        let key = probe.key;
+        let zone = match &key {
+            AnyKey::V4(key) => key.zone(),
+            AnyKey::V6(key) => key.zone(),
+        };
+        if let Some(answer) = key.tuple().invert() {
+            self.ask_index(&self.probe(AnyKey::new(&answer, zone)));
         }
     }
 
@@ -500,6 +533,12 @@ impl Stores {
             Some(slot) => Some(Slot::v4(slot)),
             None => self.v6.pop_expired(now, budget).map(Slot::v6),
         }
+    }
+
+    /// Asks for what it takes to end the connections that come up next.
+    pub(crate) fn ask_expired(&self) {
+        self.v4.ask_expired(&self.hasher);
+        self.v6.ask_expired(&self.hasher);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {

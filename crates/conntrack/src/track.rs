@@ -176,6 +176,15 @@ impl<H> Conntrack<H> {
         }
     }
 
+    /// Asks for the place where the answers to a prepared packet are entered, if it begins a
+    /// connection.
+    #[inline(never)]
+    pub fn ask_answer(&self, prepared: &Prepared) {
+        if let Ok(probe) = &prepared.probe {
+            self.stores.ask_answer(probe);
+        }
+    }
+
     /// Finds by the index alone the connection that a prepared packet most likely belongs to.
     #[inline]
     pub fn locate(&self, prepared: &Prepared) -> Option<Candidate> {

@@ -146,6 +146,15 @@ impl Wheel {
         }
     }
 
+    /// Slots that come up next, as far as they wait in one place that is due.
+    pub(crate) fn up(&self) -> impl Iterator<Item = u32> + '_ {
+        let head = |level| self.heads[usize::from(Place::new(level, self.current_at(level)).0)];
+        let first = (0..LEVELS).map(head).find(|slot| *slot != NONE);
+        std::iter::successors(first, |slot| {
+            Some(self.links.get(*slot)?.next).filter(|next| *next != NONE)
+        })
+    }
+
     /// When [`Wheel::pop`] has something to do; `None` when nothing waits.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let tick = self.next_tick()?;

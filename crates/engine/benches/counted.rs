@@ -6,7 +6,7 @@
 
 mod load;
 
-use kinwall_terms::Direction;
+use kinwall_terms::{Direction, Time};
 use kinwall_wire::TcpFlags;
 use load::classes::classes;
 use load::{Packets, START, engine, engine_with, filled, scatter, segment, tftp_request, traffic};
@@ -31,6 +31,8 @@ fn main() {
         "established" => established(CONNECTIONS, ROUND, rounds),
         "established-million" => established(MANY, 16 * ROUND, rounds),
         "new" => opened(rounds, |number| first(scatter(number), TcpFlags::SYN)),
+        "churn" => churn(CONNECTIONS, ROUND, rounds),
+        "churn-million" => churn(MANY, 16 * ROUND, rounds),
         "expected" => opened(rounds, tftp_request),
         "rules-10" => classified(10, rounds),
         "rules-1000" => classified(1_000, rounds),
@@ -49,11 +51,39 @@ fn established(connections: u32, packets: u32, rounds: u32) {
     }
 }
 
+/// First packets of TCP connections while as many others expire: so many are always there.
+fn churn(connections: u32, packets: u32, rounds: u32) {
+    let mut engine = engine(2 * connections, 100);
+    // A connection of which a SYN was seen lives for two minutes.
+    let apart = Time(120_000_000_000 / u64::from(connections));
+    let mut now = START;
+    let mut number = 0;
+    let fill = 2 * connections.div_ceil(packets);
+    // As many are composed whatever the number of rounds: that is not what is counted.
+    for round in 0..fill + rounds.max(ROUNDS_MAX) {
+        let mut first = Packets::default();
+        for _ in 0..packets {
+            first.push(&segment(number, Direction::Original, TcpFlags::SYN), Direction::Original);
+            number += 1;
+        }
+        if round >= fill + rounds {
+            continue;
+        }
+        let start = std::time::Instant::now();
+        let count = first.places();
+        first.run_some(&mut engine, [now, apart], count);
+        now.0 += apart.0 * u64::from(packets);
+        let each = start.elapsed().as_nanos() as f64 / f64::from(packets);
+        let (live, memory) = (engine.conntrack().count(), engine.conntrack().memory_bytes());
+        eprintln!("{each:.0} ns each; {live} live, {} bytes each", memory / live as usize);
+    }
+}
+
 /// First packets that so many rules decide on.
 fn classified(count: u32, rounds: u32) {
     let (text, packets) = classes(count, ROUNDS_MAX * ROUND);
     let mut engine = engine_with(2 * ROUNDS_MAX * ROUND, &text);
-    packets.run_some(&mut engine, START, rounds as usize * ROUND as usize);
+    packets.run_some(&mut engine, [START, Time(0)], (rounds * ROUND) as usize);
 }
 
 /// Packets each of which opens a connection, with 100 rules.

@@ -81,10 +81,12 @@ impl Engine {
     #[inline]
     pub fn bring_near<'f>(&self, foreseen: impl Iterator<Item = &'f Foreseen>) {
         for packet in foreseen {
-            let near = packet.prepared.as_ref().and_then(|one| self.conntrack.locate(one));
+            let Some(prepared) = &packet.prepared else { continue };
+            let near = self.conntrack.locate(prepared);
             packet.near.set(near);
-            if let Some(candidate) = near {
-                self.conntrack.ask_record(candidate);
+            match near {
+                Some(candidate) => self.conntrack.ask_record(candidate),
+                None => self.conntrack.ask_answer(prepared),
             }
         }
     }

@@ -119,10 +119,14 @@ impl Packets {
         self.places.push((start, self.bytes.len(), iface));
     }
 
+    pub(crate) fn places(&self) -> usize {
+        self.places.len()
+    }
+
     /// Takes all of them, foreseen or not; how many were accepted.
     pub(crate) fn run(&self, engine: &mut Engine, now: Time, foreseen: bool) -> usize {
         let accepted = if foreseen {
-            self.run_some(engine, now, self.places.len())
+            self.run_some(engine, [now, Time(0)], self.places.len())
         } else {
             let taken = self.places.iter().map(|place| engine.handle(now, &mut self.packet(place)));
             taken.map(is_accepted).sum()
@@ -132,9 +136,14 @@ impl Packets {
         accepted
     }
 
-    /// Takes the first `count`, foreseen: two groups of packets are on their way to the cache
-    /// while a third is taken.
-    pub(crate) fn run_some(&self, engine: &mut Engine, now: Time, count: usize) -> usize {
+    /// Takes the first `count`, foreseen, from an instant on and so long apart: two groups of
+    /// packets are on their way to the cache while a third is taken.
+    pub(crate) fn run_some(
+        &self,
+        engine: &mut Engine,
+        [mut now, apart]: [Time; 2],
+        count: usize,
+    ) -> usize {
         let mut accepted = 0;
         let foreseer = engine.foreseer();
         let mut groups = [const { Vec::new() }; 3];
@@ -153,6 +162,7 @@ impl Packets {
             for (place, foreseen) in places.iter().zip(&groups[due]) {
                 let mut packet = self.packet(place);
                 accepted += is_accepted(engine.handle_foreseen(now, &mut packet, foreseen));
+                now.0 += apart.0;
             }
             black_box(engine.events().count());
         }
