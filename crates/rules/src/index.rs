@@ -54,6 +54,7 @@ struct Shape {
 
 impl Shape {
     /// Whether the packet can be found under this shape at all.
+    #[inline]
     fn fits(&self, key: &Key) -> bool {
         let has_ports = (self.sport == 0 || key.has_sport) && (self.dport == 0 || key.has_dport);
         self.proto.is_none_or(|proto| proto == key.proto)
@@ -61,15 +62,16 @@ impl Shape {
     }
 
     /// The hash of the bits that are looked at. `seed` tells shapes apart.
+    #[inline]
     fn hash(&self, seed: u32, key: &Key) -> u64 {
         let mut hash = mix(0x9e37_79b9_7f4a_7c15, u64::from(seed));
         for (length, address) in [(self.src, key.src), (self.dst, key.dst)] {
-            if length > 0 {
-                let bits = address & u128::MAX << (128 - u32::from(length.min(128)));
-                hash = mix(hash, (bits >> 64) as u64);
-                if length > 64 {
-                    hash = mix(hash, bits as u64);
-                }
+            let [high, low] = [(address >> 64) as u64, address as u64];
+            let leading = |length: u8| u64::MAX << (64 - u32::from(length.min(64)));
+            match length {
+                0 => {}
+                1..=64 => hash = mix(hash, high & leading(length)),
+                _ => hash = mix(mix(hash, high), low & leading(length - 64)),
             }
         }
         if self.sport | self.dport != 0 {
@@ -128,6 +130,7 @@ fn port_mask(length: u8) -> u32 {
     (0xffff_0000_u32 >> length.min(16)) & 0xffff
 }
 
+#[inline]
 fn mix(hash: u64, value: u64) -> u64 {
     let product = u128::from(hash ^ value.rotate_left(29)) * u128::from(0xd6e8_feb8_6659_fd93_u64);
     (product as u64) ^ ((product >> 64) as u64)
@@ -351,6 +354,7 @@ impl Index {
         }
     }
 
+    #[inline]
     fn find(&self, hash: u64) -> Option<Range<u32>> {
         let mask = self.tags.len().checked_sub(1)?;
         let mut place = hash as usize & mask;
