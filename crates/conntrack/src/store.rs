@@ -9,7 +9,6 @@ use crate::key::{AnyKey, Hasher, Key, Key4, Key6};
 use crate::proto::ProtoState;
 use crate::slab::{Chunks, Slab};
 use crate::wheel::{Place, Wheel};
-use kinwall_prefetch::prefetch;
 use kinwall_terms::ct::Counter;
 use kinwall_terms::{Direction, Family, Status, Time, Tuple};
 
@@ -165,9 +164,6 @@ impl Probe {
     }
 }
 
-/// Connections that come up together, for which memory is asked, at most.
-const ASKED_MAX: usize = 64;
-
 /// The connections of one family.
 #[derive(Debug)]
 struct Store<K> {
@@ -257,24 +253,6 @@ impl<K: Key> Store<K> {
         }
     }
 
-    /// Asks for what it takes to end the slots that come up next.
-    fn ask_expired(&self, hasher: &Hasher) {
-        let mut slots = [0; ASKED_MAX];
-        let mut count = 0;
-        for (place, slot) in slots.iter_mut().zip(self.wheel.up()) {
-            *place = slot;
-            count += 1;
-            if let Some(record) = self.records.get(slot) {
-                prefetch(record);
-            }
-        }
-        for record in slots[..count].iter().filter_map(|slot| self.records.get(*slot)) {
-            for key in &record.keys {
-                self.index.ask(key.hash(hasher));
-            }
-        }
-    }
-
     /// The next slot whose deadline has passed. `budget` counts the slots looked at.
     fn pop_expired(&mut self, now: Time, budget: &mut usize) -> Option<u32> {
         while *budget > 0 {
@@ -336,6 +314,9 @@ macro_rules! in_store {
     }};
 }
 
+// Behind the macro that it uses.
+mod ahead;
+
 impl Stores {
     pub(crate) fn new(seed: u128) -> Stores {
         Stores { v4: Store::new(), v6: Store::new(), hasher: Hasher::new(seed) }
@@ -368,37 +349,6 @@ impl Stores {
                 self.v6.find(probe.hash, key, only).map(|(slot, dir)| (Slot::v6(slot), dir))
             }
         }
-    }
-
-    /// Asks for the place where a search for `probe` begins.
-    #[inline]
-    pub(crate) fn ask_index(&self, probe: &Probe) {
-        match &probe.key {
-            AnyKey::V4(_) => self.v4.index.ask(probe.hash),
-            AnyKey::V6(_) => self.v6.index.ask(probe.hash),
-        }
-    }
-
-    /// Asks for the place where the answers to `probe` would be entered, if they are its inverse.
-    pub(crate) fn ask_answer(&self, probe: &Probe) {
-        let key = probe.key;
-        let zone = match &key {
-            AnyKey::V4(key) => key.zone(),
-            AnyKey::V6(key) => key.zone(),
-        };
-        if let Some(answer) = key.tuple().invert() {
-            self.ask_index(&self.probe(AnyKey::new(&answer, zone)));
-        }
-    }
-
-    /// Asks for a record.
-    #[inline]
-    pub(crate) fn ask_record(&self, slot: Slot) {
-        in_store!(self, slot, |store, number| {
-            if let Some(record) = store.records.get(number) {
-                prefetch(record);
-            }
-        });
     }
 
     /// The connection a search for `probe` would most likely find, by the index alone.
@@ -533,12 +483,6 @@ impl Stores {
             Some(slot) => Some(Slot::v4(slot)),
             None => self.v6.pop_expired(now, budget).map(Slot::v6),
         }
-    }
-
-    /// Asks for what it takes to end the connections that come up next.
-    pub(crate) fn ask_expired(&self) {
-        self.v4.ask_expired(&self.hasher);
-        self.v6.ask_expired(&self.hasher);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {

@@ -70,8 +70,7 @@ fn churn(connections: u32, packets: u32, rounds: u32) {
             continue;
         }
         let start = std::time::Instant::now();
-        let count = first.places();
-        first.run_some(&mut engine, [now, apart], count);
+        first.run_some(&mut engine, [now, apart], packets as usize);
         now.0 += apart.0 * u64::from(packets);
         let each = start.elapsed().as_nanos() as f64 / f64::from(packets);
         let (live, memory) = (engine.conntrack().count(), engine.conntrack().memory_bytes());

@@ -7,10 +7,14 @@ mod load;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use kinwall_terms::Direction;
+use kinwall_terms::{Direction, Time};
 use kinwall_wire::TcpFlags;
 use kinwall_wire::emit::{self, Udp};
-use load::{Packets, START, engine, filled, scatter, segment, tftp_client, tftp_request, traffic};
+use load::classes::classes;
+use load::{
+    Packets, START, engine, engine_with, filled, scatter, segment, tftp_client, tftp_request,
+    traffic,
+};
 use std::net::Ipv4Addr;
 
 /// Connections in the large table, in a very large one, and in one that stays in the cache.
@@ -52,10 +56,17 @@ fn established_in_batches(bencher: Bencher<'_, '_>, connections: u32) {
     established(bencher, connections, 100, true);
 }
 
-/// The cost of rules that do not match.
-#[divan::bench(sample_count = 5, sample_size = 1, args = [10, 100, 1_000, 100_000])]
-fn rules_that_do_not_match(bencher: Bencher<'_, '_>, rule_count: u32) {
-    established(bencher, FEW, rule_count, true);
+/// First packets, each of a connection of its own, against so many rules, one of which decides.
+#[divan::bench(sample_count = 5, sample_size = 1, args = [10, 1_000, 10_000, 100_000])]
+fn first_packets(bencher: Bencher<'_, '_>, rule_count: u32) {
+    let (text, packets) = classes(rule_count, NEW);
+    bencher
+        .counter(ItemsCount::new(NEW))
+        .with_inputs(|| engine_with(2 * NEW, &text))
+        .bench_local_values(|mut engine| {
+            packets.run_some(&mut engine, [START, Time(0)], NEW as usize);
+            engine
+        });
 }
 
 /// Established connections without a helper, while so many others have one and wait for what it

@@ -46,7 +46,7 @@ impl Draw {
 
     /// Below `limit`, which is not 0.
     pub(crate) fn below(&mut self, limit: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(limit) >> 32) as u32
+        (((self.next() >> 32) * u64::from(limit)) >> 32) as u32
     }
 }
 
@@ -117,10 +117,6 @@ impl Packets {
         self.bytes.extend(packet.build());
         let iface = InterfaceName::new(name).expect("a name");
         self.places.push((start, self.bytes.len(), iface));
-    }
-
-    pub(crate) fn places(&self) -> usize {
-        self.places.len()
     }
 
     /// Takes all of them, foreseen or not; how many were accepted.
