@@ -59,6 +59,11 @@ pub(crate) enum Request {
     Delete { filter: Filter },
     /// Removes every connection.
     Flush,
+    /// The sets that rules ask, or a change of one in the words of ipset(8).
+    Ipset {
+        #[serde(default)]
+        change: Option<String>,
+    },
     /// Reads rules and settings again.
     Reload,
     /// Lets a gateway stay that waits to be confirmed.

@@ -39,6 +39,8 @@ scripts! {
     takeover;
     /// Rules and settings are read again, or stay as they were.
     reload;
+    /// Sets that rules ask change at once, and only as a whole.
+    ipset;
     /// Answers to what is refused, by every way of refusing.
     refusal;
     /// FTP's data connections with the helper and without, and the gateway's own.

@@ -2,10 +2,11 @@
 
 use crate::engine::Engine;
 use kinwall_conntrack::{ConnId, ExpId};
+use kinwall_rules::diagnostic::Diagnostic;
 use kinwall_rules::memory::Memory;
 use kinwall_rules::program::Program;
-use kinwall_rules::sets::Sets;
-use kinwall_terms::Family;
+use kinwall_rules::sets::{Overview, Sets};
+use kinwall_terms::{Family, Time};
 
 impl Engine {
     /// Removes a connection, and its expectations. False: there is no such one.
@@ -21,6 +22,15 @@ impl Engine {
     /// Removes every connection and expectation.
     pub fn flush(&mut self) {
         self.conntrack.flush();
+    }
+
+    /// Changes a set, as ipset(8) would: see [`Sets::change`]. It holds for every packet from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sets::change`]; nothing has changed then.
+    pub fn change_set(&mut self, command: &str, now: Time) -> Result<Overview, Diagnostic> {
+        self.memory.sets.change(command, now)
     }
 
     /// From now on these rules and sets hold. Connections and expectations stay, and what a rule

@@ -8,6 +8,7 @@
 //! Timeouts count from the first question. No set grows beyond its `maxelem`, and all together
 //! not beyond [`ELEMENTS_MAX`].
 
+mod change;
 mod element;
 mod members;
 mod query;
@@ -16,6 +17,7 @@ mod set;
 
 use crate::keyed::Keyed;
 use crate::targets::set::Element;
+pub use change::Overview;
 use kinwall_terms::{Family, Time};
 pub use members::{MEMBERS_MAX, Member};
 pub use query::Query;

@@ -75,6 +75,15 @@ enum Command {
     Helpers,
     /// The rules with their counters, as iptables-save -c prints them
     Rules,
+    /// The sets that rules ask, or a change of one: it holds until rules are read again
+    #[command(after_help = "Examples:\n  kinwall ctl ipset\n  kinwall ctl ipset add blocked \
+        203.0.113.7 timeout 600\n  kinwall ctl ipset del blocked 203.0.113.7\n  kinwall ctl ipset \
+        flush blocked")]
+    Ipset {
+        /// add SET ELEMENT [OPTIONS], del SET ELEMENT, or flush SET, as ipset takes them
+        #[arg(value_name = "CHANGE", trailing_var_arg = true, allow_hyphen_values = true)]
+        change: Vec<String>,
+    },
     /// End the connections that fit
     Delete {
         #[command(flatten)]
@@ -117,6 +126,9 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
         Command::Set { setting: (key, value) } => Request::Set { key, value },
         Command::Helpers => Request::Helpers,
         Command::Rules => Request::Rules,
+        Command::Ipset { change } => {
+            Request::Ipset { change: (!change.is_empty()).then(|| change.join(" ")) }
+        }
         Command::Delete { filter } if filter.is_empty() => {
             return Err(Failure::Usage(String::from(
                 "say which connections; `kinwall ctl flush` ends every one",
@@ -167,6 +179,9 @@ fn plain(value: &Value, place: &mut Vec<String>) -> String {
             value["connections"],
             value["expectations"]
         ),
+        "set" => {
+            format!("{:<20} {:<18} {:>8} elements", text("name"), text("kind"), value["elements"])
+        }
         "setting" => format!("{} = {}", text("key"), value["value"]),
         "deleted" => format!("{} connections ended", value["connections"]),
         "lost" => format!("({} events were lost: they came too fast)", value["events"]),

@@ -100,6 +100,17 @@ impl Answer {
                 Ok(()) => Vec::new(),
                 Err(wrong) => return Answer::Lines(vec![error(wrong)]),
             },
+            Request::Ipset { change: None } => {
+                engine.memory().sets.overviews(facts.now).map(|set| record::set(&set)).collect()
+            }
+            Request::Ipset { change: Some(command) } => {
+                match engine.change_set(&command, facts.now) {
+                    Ok(set) => vec![record::set(&set)],
+                    Err(wrong) => {
+                        return Answer::Lines(vec![error(wrong.render("ipset", &command))]);
+                    }
+                }
+            }
             Request::Flush => {
                 engine.flush();
                 Vec::new()

@@ -7,6 +7,7 @@ use kinwall_engine::{Engine, Event, ExpectationView, RuleId, View};
 use kinwall_gateway::{Counts, Traced};
 use kinwall_replay::output::Ends;
 use kinwall_rules::print;
+use kinwall_rules::sets::Overview;
 use kinwall_terms::{Direction, Family, Reason, Time, ZoneScope};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -172,6 +173,17 @@ pub(crate) fn rule(engine: &Engine, of: Family, id: RuleId, files: &[String]) ->
         "bytes": counters.bytes,
         "rule": print::rule(&place.chain, program.rule(id)?),
     }))
+}
+
+/// A set that rules ask.
+pub(crate) fn set(set: &Overview) -> Value {
+    json!({
+        "type": "set",
+        "name": set.name,
+        "kind": set.kind,
+        "family": set.family.map(family),
+        "elements": set.elements,
+    })
 }
 
 /// The helpers, each with what it holds at the moment.

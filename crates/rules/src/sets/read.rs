@@ -1,7 +1,7 @@
 //! What `ipset save` writes: `create NAME TYPE OPTIONS...` and `add NAME ELEMENT OPTIONS...`.
 
 use super::element;
-use super::set::{Dimension, Entry, Info, Kind, Life, Set, number_of, prefix};
+use super::set::{Dimension, Entry, Info, Key, Kind, Life, Set, number_of, prefix};
 use super::{ELEMENTS_MAX, SETS_MAX, Sets};
 use crate::diagnostic::{Diagnostic, Mistakes};
 use crate::lex::{self, Word};
@@ -69,10 +69,10 @@ impl Sets {
 
 /// The sets so far.
 #[derive(Default)]
-struct Reader {
-    sets: Sets,
+pub(super) struct Reader {
+    pub(super) sets: Sets,
     /// The names of sets whose own lines are wrong: nothing more is said of them.
-    broken: BTreeSet<String>,
+    pub(super) broken: BTreeSet<String>,
 }
 
 impl Reader {
@@ -172,7 +172,7 @@ impl Reader {
         }
     }
 
-    fn flush(&mut self, name: &Word) -> Result<(), Diagnostic> {
+    pub(super) fn flush(&mut self, name: &Word) -> Result<(), Diagnostic> {
         let at = self.known(name)?;
         let set = &mut self.sets.sets[at as usize];
         self.sets.count -= set.elements.len();
@@ -182,7 +182,7 @@ impl Reader {
         Ok(())
     }
 
-    fn known(&self, name: &Word) -> Result<u32, Diagnostic> {
+    pub(super) fn known(&self, name: &Word) -> Result<u32, Diagnostic> {
         self.sets.index(&name.text).ok_or_else(|| {
             let known: Vec<&str> = self.sets.names().collect();
             let near = crate::suggest::closest(&name.text, known.iter().copied());
@@ -197,27 +197,15 @@ impl Reader {
         &mut self,
         name: &Word,
         text: &Word,
-        mut rest: Rest<'_>,
+        rest: Rest<'_>,
         again: bool,
     ) -> Result<(), Diagnostic> {
         let at = self.known(name)?;
         let set = &mut self.sets.sets[at as usize];
-        let mut entry = Entry::default();
-        if let Some(seconds) = set.timeout_s.filter(|s| *s > 0) {
-            entry.life = Life::Seconds(seconds);
-        }
         if set.kind.is_list() {
-            return self.member(at, text, rest, entry, again);
+            return self.member(at, text, rest, again);
         }
-        let mut wildcard = false;
-        while let Some(option) = rest.next() {
-            match option.text.as_str() {
-                "nomatch" if set.kind.has_exceptions() => entry.exception = true,
-                "wildcard" if set.kind.name == "hash:net,iface" => wildcard = true,
-                _ => entry.option(set, option, &mut rest)?,
-            }
-        }
-        let keys = element::keys(set, text, &mut entry, wildcard)?;
+        let (keys, entry) = set.read_element(text, rest)?;
         for key in keys {
             let known = set.elements.contains_key(&key);
             if known && !again {
@@ -251,9 +239,9 @@ impl Reader {
         list: u32,
         text: &Word,
         mut rest: Rest<'_>,
-        mut entry: Entry,
         again: bool,
     ) -> Result<(), Diagnostic> {
+        let mut entry = self.sets.sets[list as usize].new_entry();
         let member = self.known(text)?;
         if self.sets.sets[member as usize].kind.is_list() {
             return Err(text
@@ -297,7 +285,7 @@ impl Reader {
     }
 }
 
-fn is(word: &Word, names: &[&str]) -> bool {
+pub(super) fn is(word: &Word, names: &[&str]) -> bool {
     names.contains(&word.text.as_str())
 }
 
@@ -334,6 +322,31 @@ fn family(set: &Set, option: &Word, word: Option<&Word>) -> Result<Option<Family
 }
 
 impl Set {
+    /// An element without options.
+    fn new_entry(&self) -> Entry {
+        let life = self.timeout_s.filter(|s| *s > 0).map_or(Life::Forever, Life::Seconds);
+        Entry { life, ..Entry::default() }
+    }
+
+    /// Reads an element and the options behind it.
+    pub(super) fn read_element(
+        &mut self,
+        text: &Word,
+        mut rest: Rest<'_>,
+    ) -> Result<(Vec<Key>, Entry), Diagnostic> {
+        let mut entry = self.new_entry();
+        let mut wildcard = false;
+        while let Some(option) = rest.next() {
+            match option.text.as_str() {
+                "nomatch" if self.kind.has_exceptions() => entry.exception = true,
+                "wildcard" if self.kind.name == "hash:net,iface" => wildcard = true,
+                _ => entry.option(self, option, &mut rest)?,
+            }
+        }
+        let keys = element::keys(self, text, &mut entry, wildcard)?;
+        Ok((keys, entry))
+    }
+
     fn option(&mut self, option: &Word, rest: &mut Rest<'_>) -> Result<(), Diagnostic> {
         let is_hash = self.kind.name.starts_with("hash");
         match option.text.as_str() {

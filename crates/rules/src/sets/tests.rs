@@ -335,3 +335,44 @@ fn what_ipset_saves_is_read() {
     assert_eq!(sets.names().collect::<Vec<_>>(), ["a", "b", "h"]);
     assert_eq!((sets.count, sets.sets[2].members.len()), (4, 1));
 }
+
+fn at(seconds: u64) -> Time {
+    Time(seconds * 1_000_000_000)
+}
+
+#[test]
+fn changes_hold_at_once_and_as_a_whole() {
+    let mut sets = read(
+        "create s hash:ip timeout 0 maxelem 3\ncreate n hash:net\nadd n 10.0.0.0/8\n\
+         create l list:set\nadd l s",
+    );
+    let mut change = |command: &str, second| {
+        let changed = sets.change(command, at(second)).map(|set| set.elements);
+        let asked = [("s", SRC), ("n", SRC)]
+            .map(|(name, side)| ask(&mut sets, name, &[side], second) == IN);
+        (changed.map_err(|mistake| mistake.message), asked)
+    };
+    let fine = |elements, asked| (Ok(elements), asked);
+    let wrong = |message: &str, asked| (Err(message.to_owned()), asked);
+    assert_eq!(change("add s 10.1.2.3 timeout 60", 100), fine(1, [true, true]));
+    assert_eq!(
+        change("add s 10.1.2.3", 101),
+        wrong("10.1.2.3 is in the set already", [true, true])
+    );
+    // It has run out by then.
+    assert_eq!(change("del n 10.0.0.0/8", 161), fine(0, [false, false]));
+    assert_eq!(
+        change("del n 10.0.0.0/8", 161),
+        wrong("10.0.0.0/8 is not in the set", [false, false])
+    );
+    assert_eq!(change("del n 10.0.0.0/8 -exist", 161), fine(0, [false, false]));
+    assert_eq!(change("add s 10.1.2.0-10.1.2.3", 162), wrong("s is full", [false, false]));
+    assert_eq!(change("add s 10.1.2.1-10.1.2.3", 162), fine(3, [true, false]));
+    assert_eq!(change("flush s", 163), fine(0, [false, false]));
+    assert_eq!(change("add l n", 163), wrong("l is a list of sets", [false, false]));
+    assert_eq!(change("add t 10.1.2.3", 163), wrong("there is no set t", [false, false]));
+    assert_eq!(
+        change("create t hash:ip", 163),
+        wrong("\"create\" is not a change of a set", [false, false])
+    );
+}
