@@ -24,7 +24,8 @@ impl Engine {
         self.conntrack.flush();
     }
 
-    /// Changes a set, as ipset(8) would: see [`Sets::change`]. It holds for every packet from now on.
+    /// Changes a set, as ipset(8) would: see [`Sets::change`]. It holds for every packet from now
+    /// on.
     ///
     /// # Errors
     ///
