@@ -39,6 +39,9 @@ pub(crate) enum Request {
         filter: Filter,
         #[serde(default)]
         lines: Lines,
+        /// Those of expectations alone.
+        #[serde(default)]
+        expectations_only: bool,
     },
     /// The steps of packets that fit, from now on.
     Trace {

@@ -58,6 +58,7 @@ enum Command {
     Helpers(command::helpers::HelpersArgs),
     Run(command::run::RunArgs),
     Ctl(command::ctl::CtlArgs),
+    Top(command::top::TopArgs),
     Metrics(command::metrics::MetricsArgs),
     Generate(command::generate::GenerateArgs),
 }
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         Command::Helpers(args) => command::helpers::run(args),
         Command::Run(args) => command::run::run(args),
         Command::Ctl(args) => command::ctl::run(args),
+        Command::Top(args) => command::top::run(args),
         Command::Metrics(args) => command::metrics::run(args),
         Command::Generate(args) => command::generate::run(args, Cli::command()),
     };

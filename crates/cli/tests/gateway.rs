@@ -53,6 +53,8 @@ scripts! {
     trace;
     /// What was counted, for Prometheus: printed and served.
     metrics;
+    /// The screen: what it shows, a gateway that goes and comes, and the terminal given back.
+    top;
     /// What it gives up once it runs.
     sandbox;
     /// Floods of SYNs, datagrams and ICMP errors: open transfers go on, and nothing grows.

@@ -48,6 +48,8 @@ pub struct Engine {
     pub(crate) deliver_at: Option<u16>,
     /// What helpers were not believed in, by reason.
     pub(crate) doubts: Vec<u64>,
+    /// What guards refused, by helper.
+    pub(crate) guarded: Vec<u64>,
     pub(crate) courses: Courses,
     next_deadline: Time,
     /// Whether answers tell of the packet's connection.
@@ -102,6 +104,7 @@ impl Engine {
             media: None,
             deliver_at: None,
             doubts: vec![0; Reason::ALL.len()],
+            guarded: Vec::new(),
             courses: Courses::default(),
             next_deadline: Time(0),
             details: true,
@@ -342,6 +345,11 @@ impl Engine {
     /// for this reason.
     pub fn doubts(&self, reason: Reason) -> u64 {
         self.doubts.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// How often the guard of a helper refused what a payload announced.
+    pub fn guarded(&self, helper: HelperId) -> u64 {
+        self.guarded.get(usize::from(helper.0)).copied().unwrap_or(0)
     }
 
     /// The name of a helper.

@@ -65,6 +65,10 @@ pub(crate) struct Work {
     pub(crate) shown: Option<IpAddr>,
 }
 
+/// Why a guard refuses.
+const GUARDS: [Reason; 4] =
+    [Reason::GuardPort, Reason::GuardAddress, Reason::GuardNetwork, Reason::GuardLimit];
+
 impl Engine {
     /// Gives a new connection its helper: the one its expectation names, else the one the CT rule
     /// names, else, where the switch is on, the one of its port. Later packets change nothing.
@@ -154,6 +158,11 @@ impl Engine {
         let refusals = expected.iter().filter_map(|expecting| expecting.made.err());
         for reason in noted.map(|note| note.reason).chain(refusals) {
             self.doubts[reason as usize] += 1;
+            if GUARDS.contains(&reason) {
+                let index = usize::from(helper.0);
+                self.guarded.resize(self.guarded.len().max(index + 1), 0);
+                self.guarded[index] += 1;
+            }
         }
         p.note(|| Step::Helped {
             helper,

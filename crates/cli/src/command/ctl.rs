@@ -112,7 +112,7 @@ pub(crate) fn run(args: CtlArgs) -> Result<(), Failure> {
     let request = match args.command {
         Command::Connections { filter, follow: false } => Request::Connections { filter, lines },
         Command::Connections { filter, follow: true } | Command::Events { filter } => {
-            Request::Events { filter, lines }
+            Request::Events { filter, lines, expectations_only: false }
         }
         Command::Expectations { filter } => Request::Expectations { filter, lines },
         Command::Trace { filter } if !filter.is_about_packets() => {
@@ -195,7 +195,7 @@ fn event_word(value: &Value) -> String {
     value["event"].as_str().map(|word| format!("{word:<9} ")).unwrap_or_default()
 }
 
-fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     let host = |address: &Value, port: Option<&Value>| {
         let address = address.as_str().unwrap_or("?");
         match port {
@@ -244,7 +244,7 @@ fn about_connection(value: &Value) -> String {
     }
 }
 
-fn about_expectation(value: &Value) -> String {
+pub(crate) fn about_expectation(value: &Value) -> String {
     let exact = |key: &str, mask: bool| match mask {
         true => value["tuple"][key].to_string().trim_matches('"').to_owned(),
         false => String::from("any"),

@@ -11,4 +11,5 @@ pub(crate) mod prove;
 pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod top;
 pub(crate) mod topology;

@@ -51,6 +51,7 @@ pub(crate) enum Answer {
     Events {
         filter: Filter,
         lines: Lines,
+        expectations_only: bool,
     },
     /// The steps of packets from now on.
     Trace {
@@ -83,7 +84,9 @@ impl Answer {
             Request::Expectations { filter, lines } => {
                 return Answer::Expectations { filter, lines, from: 0 };
             }
-            Request::Events { filter, lines } => return Answer::Events { filter, lines },
+            Request::Events { filter, lines, expectations_only } => {
+                return Answer::Events { filter, lines, expectations_only };
+            }
             Request::Trace { filter } => return Answer::Trace { filter },
             Request::Rules => {
                 let of = |family| {
@@ -203,8 +206,15 @@ impl Answer {
 
     /// Whether an event is to be told, and with which lines.
     pub(crate) fn wants(&self, engine: &Engine, event: &Event) -> Option<Lines> {
-        let Answer::Events { filter, lines } = self else { return None };
+        let Answer::Events { filter, lines, expectations_only } = self else { return None };
         let fits = match event {
+            Event::ConnectionNew(_)
+            | Event::ConnectionUpdate(..)
+            | Event::ConnectionDestroyed(..)
+                if *expectations_only =>
+            {
+                false
+            }
             Event::ConnectionNew(view)
             | Event::ConnectionUpdate(view, _)
             | Event::ConnectionDestroyed(view, _) => filter.fits(engine, view),

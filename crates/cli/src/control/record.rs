@@ -3,7 +3,7 @@
 use crate::control::Lines;
 use crate::why;
 use kinwall_conntrack::{ConnectionEnd, Stats};
-use kinwall_engine::{Engine, Event, ExpectationView, RuleId, View};
+use kinwall_engine::{Engine, Event, ExpectationView, HelperId, RuleId, View};
 use kinwall_gateway::{Counts, Traced};
 use kinwall_replay::output::Ends;
 use kinwall_rules::print;
@@ -201,14 +201,15 @@ pub(crate) fn helpers(engine: &Engine, now: Time) -> Vec<Value> {
             *count += 1;
         }
     }
-    let counts = connections.into_iter().zip(expectations);
-    let rows = list.iter().zip(counts).map(|(instance, (connections, expectations))| {
+    let counts = connections.into_iter().zip(expectations).zip(0..);
+    let rows = list.iter().zip(counts).map(|(instance, ((connections, expectations), id))| {
         json!({
             "type": "helper",
             "name": instance.name,
             "port": instance.port,
             "connections": connections,
             "expectations": expectations,
+            "guarded": engine.guarded(HelperId(id)),
         })
     });
     rows.collect()
