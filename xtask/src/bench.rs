@@ -7,6 +7,7 @@
 
 mod capture;
 mod counted;
+mod curves;
 mod live;
 mod rules;
 
@@ -36,7 +37,8 @@ const RUNS: u32 = 3;
 /// `cargo xtask bench [--quick] [--replay-only]`: `--quick` takes a twentieth of the capture,
 /// `--replay-only` leaves the benchmarks of the crates out. `cargo xtask bench live [--json]`: the
 /// live gateway beside the kernel. `cargo xtask bench --check [--bless] [--json]`: instructions a
-/// packet, held against what was written down.
+/// packet, held against what was written down. `cargo xtask bench --curves`: how the cost of a
+/// packet grows, drawn.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if let [first, rest @ ..] = arguments
         && first == "live"
@@ -47,6 +49,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         && first == "--check"
     {
         return counted::run(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "--curves"
+    {
+        return curves::run(rest);
     }
     let mut load = FULL;
     let mut crates = true;
