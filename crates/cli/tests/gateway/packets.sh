@@ -29,8 +29,8 @@ server curl -sS -m 3 -o "$DIR/got" http://192.0.2.1:8000/big
 cmp "$DIR/got" "$DIR/www/big"
 [ "$(ctl connections --src-nat | wc -l)" = 1 ] || die "one connection's source is translated"
 # Fragments, of both families; those of IPv4 are translated as a whole.
-works client ping -c 2 -W 1 -i 0.2 -s 20000 192.0.2.2
-works client ping -c 2 -W 1 -i 0.2 -s 20000 2001:db8::2
+works client ping -c 5 -W 2 -i 0.3 -s 20000 192.0.2.2
+works client ping -c 5 -W 2 -i 0.3 -s 20000 2001:db8::2
 # A mark that a rule gives decides about the route.
 works get http://192.0.2.2:8080/big
 gateway ip route add blackhole default table 77
